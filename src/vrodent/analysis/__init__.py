@@ -1,0 +1,6 @@
+"""Sessions in, arrays and tables out. Imports neither JAX nor MuJoCo."""
+
+from vrodent.analysis.errors import SessionError
+from vrodent.analysis.session import Events, Series, Session, Trials
+
+__all__ = ["Events", "Series", "Session", "SessionError", "Trials"]
