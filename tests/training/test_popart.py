@@ -6,10 +6,8 @@ import jax
 import numpy as np
 
 from vrodent.training.popart import (
-    initial_scale,
     initial_statistics,
     normalise,
-    normalised_value,
     rescale,
     unnormalise,
     update_statistics,
@@ -24,15 +22,20 @@ def _targets(seed: int, scale: np.ndarray) -> np.ndarray:
 
 def test_values_do_not_move_when_statistics_do():
     with jax.enable_x64(True):
-        statistics, scale = initial_statistics(3), initial_scale(3)
-        output = np.random.default_rng(5).normal(size=(7, 4))
-        first = unnormalise(statistics, normalised_value(scale, output, TASK), TASK)
+        rng = np.random.default_rng(5)
+        statistics, weight, bias = initial_statistics(3), rng.normal(size=(6, 3)), rng.normal(size=3)
+        features = rng.normal(size=(7, 4, 6))
+
+        def value(statistics, weight, bias):
+            heads = features @ np.asarray(weight) + np.asarray(bias)
+            return unnormalise(statistics, heads[:, np.arange(4), TASK], TASK)
+
+        first = value(statistics, weight, bias)
         for seed in range(5):
             after = update_statistics(statistics, _targets(seed, np.array([1.0, 50.0, 50.0, 0.02])), np.ones((20, 4)), TASK, step_size=0.3)
-            scale = rescale(scale, statistics, after)
+            weight, bias = rescale(weight, bias, statistics, after)
             statistics = after
-            now = unnormalise(statistics, normalised_value(scale, output, TASK), TASK)
-            np.testing.assert_allclose(now, first, rtol=1e-11, atol=1e-11)
+            np.testing.assert_allclose(value(statistics, weight, bias), first, rtol=1e-11, atol=1e-11)
 
 
 def test_first_batch_gives_that_batchs_mean_and_variance_per_task():

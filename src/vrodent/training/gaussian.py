@@ -1,4 +1,4 @@
-"""Diagonal Gaussians over actions: log-probabilities and the divergences that training needs, in closed form."""
+"""Diagonal Gaussians over actions as one value, and the divergences that training needs. The formulas are `vrodent.agent.gaussian`'s."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-_LOG_2PI = 1.8378770664093453
+from vrodent.agent import gaussian as formula
 
 
 class Gaussian(NamedTuple):
@@ -18,42 +18,19 @@ class Gaussian(NamedTuple):
 
 
 def log_prob(gaussian: Gaussian, action: jax.Array) -> jax.Array:
-    """Log-density of an action.
-
-    Args:
-        gaussian: (..., action).
-        action: (..., action).
-
-    Returns:
-        (...), in nats, summed over the action's dimensions.
-    """
-    scaled = (action - gaussian.mean) * jnp.exp(-gaussian.log_std)
-    return -jnp.sum(0.5 * (scaled**2 + _LOG_2PI) + gaussian.log_std, axis=-1)
-
-
-def entropy(gaussian: Gaussian) -> jax.Array:
-    """Differential entropy (...), in nats."""
-    return jnp.sum(gaussian.log_std + 0.5 * (1.0 + _LOG_2PI), axis=-1)
-
-
-def kl_mean(first: Gaussian, second: Gaussian) -> jax.Array:
-    """KL(first || second) if only the means differed and both had the first one's covariance: (...), in nats.
-
-    Source: Abdolmaleki et al. 2018, arXiv:1812.02256, the decoupled constraint on the mean.
-    """
-    return jnp.sum(0.5 * ((second.mean - first.mean) * jnp.exp(-first.log_std)) ** 2, axis=-1)
-
-
-def kl_covariance(first: Gaussian, second: Gaussian) -> jax.Array:
-    """KL(first || second) if only the covariances differed: (...), in nats.
-
-    Source: Abdolmaleki et al. 2018, arXiv:1812.02256, the decoupled constraint on the covariance.
-    """
-    difference = first.log_std - second.log_std
-    return jnp.sum(0.5 * (jnp.exp(2.0 * difference) - 1.0) - difference, axis=-1)
+    """Log-density of an action (..., action): (...), in nats, summed over the action's dimensions."""
+    return formula.log_prob(action, *gaussian)
 
 
 def kl(first: Gaussian, second: Gaussian) -> jax.Array:
     """KL(first || second): (...), in nats."""
-    distance = 0.5 * ((second.mean - first.mean) * jnp.exp(-second.log_std)) ** 2
-    return kl_covariance(first, second) + jnp.sum(distance, axis=-1)
+    return formula.kl(*first, *second)
+
+
+def kl_mean_and_covariance(first: Gaussian, second: Gaussian) -> tuple[jax.Array, jax.Array]:
+    """KL(first || second) if only the means differed, and if only the covariances did; both (...), in nats.
+
+    A gradient of the one reaches only the second's mean, of the other only its deviation.
+    """
+    mean, covariance = formula.kl_mean_and_covariance(*first, second.mean, second.log_std)
+    return jnp.sum(mean, axis=-1), jnp.sum(covariance, axis=-1)

@@ -1,9 +1,9 @@
 """PopArt: value targets of every task brought to one scale without changing what the value function says.
 
-The agent has one value head and is told nothing of the task. Its output is a *normalised* value, shared by the tasks; the learner, which
-knows from which task an unroll came, holds for each task an affine map (`ValueScale`, trained) to that task's normalised value, and the
-running mean and variance of that task's targets (`TargetStatistics`, estimated). When the statistics move, the map is changed so that no
-value moves. Tasks whose returns differ a hundredfold (orbs of 50, bowl steps of 0.1) then weigh alike in the critic and in the actor.
+The agent has one value head a task and is told nothing of the task; the learner, which knows from which task an unroll came, picks the
+head. A head says a *normalised* value: (value - mean) / deviation of that task's targets, which are estimated here as the agent learns.
+When an estimate moves, the head's last layer is rewritten so that no value moves. Tasks whose returns differ a hundredfold (orbs of 50,
+bowl steps of 0.1) then weigh alike in the critic and in the actor.
 """
 
 from __future__ import annotations
@@ -24,21 +24,9 @@ class TargetStatistics(NamedTuple):
     batches: jax.Array
 
 
-class ValueScale(NamedTuple):
-    """From the agent's value output to each task's normalised value: weight * output + bias; each (task,)."""
-
-    weight: jax.Array
-    bias: jax.Array
-
-
 def initial_statistics(num_tasks: int) -> TargetStatistics:
     """Mean 0, variance 1, from no batch."""
     return TargetStatistics(jnp.zeros(num_tasks), jnp.ones(num_tasks), jnp.zeros(num_tasks))
-
-
-def initial_scale(num_tasks: int) -> ValueScale:
-    """The identity for every task."""
-    return ValueScale(jnp.ones(num_tasks), jnp.zeros(num_tasks))
 
 
 def deviation(statistics: TargetStatistics) -> jax.Array:
@@ -46,22 +34,8 @@ def deviation(statistics: TargetStatistics) -> jax.Array:
     return jnp.sqrt(jnp.maximum(statistics.variance, _LEAST_VARIANCE))
 
 
-def normalised_value(scale: ValueScale, output: jax.Array, task: jax.Array) -> jax.Array:
-    """The task's normalised value of the agent's value output.
-
-    Args:
-        scale: of every task.
-        output: (time, world), the agent's value output.
-        task: (world,), index of the task.
-
-    Returns:
-        (time, world), in standard deviations of the task's targets.
-    """
-    return scale.weight[task] * output + scale.bias[task]
-
-
 def normalise(statistics: TargetStatistics, value: jax.Array, task: jax.Array) -> jax.Array:
-    """A value (time, world) in units of return, brought to the task's normalised scale."""
+    """A value (time, world) in units of return, brought to the normalised scale of each world's task (world,)."""
     return (value - statistics.mean[task]) / deviation(statistics)[task]
 
 
@@ -101,10 +75,21 @@ def update_statistics(
     return TargetStatistics(statistics.mean + step * shift, variance, batches)
 
 
-def rescale(scale: ValueScale, before: TargetStatistics, after: TargetStatistics) -> ValueScale:
-    """The scale that says after the statistics' update exactly what `scale` said before it.
+def rescale(
+    weight: jax.Array, bias: jax.Array, before: TargetStatistics, after: TargetStatistics
+) -> tuple[jax.Array, jax.Array]:
+    """The last layer that says after the statistics' update exactly what it said before it.
+
+    Args:
+        weight: (feature, task), one head a task.
+        bias: (task,).
+        before: statistics the layer was normalised by.
+        after: statistics it will be normalised by.
+
+    Returns:
+        weight and bias.
 
     Source: van Hasselt et al. 2016, arXiv:1602.07714, proposition 1; Hessel et al. 2018, arXiv:1809.04474, for many tasks.
     """
     old, new = deviation(before), deviation(after)
-    return ValueScale(scale.weight * old / new, (old * scale.bias + before.mean - after.mean) / new)
+    return weight * (old / new), (old * bias + before.mean - after.mean) / new

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vrodent.training.gaussian import Gaussian, kl_covariance, kl_mean, log_prob
+from vrodent.training.gaussian import Gaussian, kl_mean_and_covariance, log_prob
 
 _TINY = 1e-10
 
@@ -166,7 +166,7 @@ def vmpo_loss(
     likelihood = log_prob(Gaussian(policy.mean, anchor.log_std), action) + log_prob(Gaussian(anchor.mean, policy.log_std), action)
     count = jnp.sum(member, axis=(1, 2))
     present = (count > 0.0) / jnp.maximum(jnp.sum(count > 0.0), 1.0)
-    divergence = [jnp.sum(member * kl(anchor, policy), axis=(1, 2)) / jnp.maximum(count, 1.0) for kl in (kl_mean, kl_covariance)]
+    divergence = [jnp.sum(member * kl, axis=(1, 2)) / jnp.maximum(count, 1.0) for kl in kl_mean_and_covariance(anchor, policy)]
     bounds = (config.epsilon_mean, config.epsilon_covariance)
     penalty = sum(jax.lax.stop_gradient(alpha) * kl for alpha, kl in zip(use[1:], divergence, strict=True))
     dual = sum(alpha * (bound - jax.lax.stop_gradient(kl)) for alpha, bound, kl in zip(use[1:], bounds, divergence, strict=True))
