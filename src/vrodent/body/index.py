@@ -36,6 +36,7 @@ class RatIndex:
     head_site: int
     end_effectors: np.ndarray
     appendages: np.ndarray
+    hands: np.ndarray
     hand_geoms: np.ndarray
     rat_geoms: np.ndarray
     accelerometer: slice
@@ -76,6 +77,7 @@ class RatIndex:
             head_site=model.site(PREFIX + "head").id,
             end_effectors=bodies,
             appendages=np.append(bodies, head),
+            hands=np.array([model.body(PREFIX + name).id for name in ("hand_L", "hand_R")]),
             hand_geoms=np.array([i for i in range(model.ngeom) if int(geom_body[i]) in hands]),
             rat_geoms=np.array([i for i in range(model.ngeom) if int(geom_body[i]) in rat_bodies]),
             accelerometer=_sensor(model, "accelerometer"),
