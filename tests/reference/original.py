@@ -19,6 +19,7 @@ import mujoco
 import numpy as np
 from dm_control.locomotion.examples import basic_rodent_2020
 
+from tests.reference.forage_and_bowl import read_bowl, read_forage
 from vrodent.body import PROPRIOCEPTION, proprioception, sense_slices
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena, get_task
@@ -107,7 +108,9 @@ def _two_tap(episode: Original, model: mujoco.MjModel) -> Arena:
     )  # fmt: skip
 
 
-_READERS: dict[str, Callable[[Original, mujoco.MjModel], Arena]] = {"gaps": _gaps, "two_tap": _two_tap}
+_READERS: dict[str, Callable[[Original, mujoco.MjModel], Arena]] = {
+    "gaps": _gaps, "forage": read_forage, "bowl": read_bowl, "two_tap": _two_tap,
+}  # fmt: skip
 
 
 @dataclass

@@ -105,7 +105,8 @@ class Bowl:
         bowl = 0.5 - np.cos(2 * np.pi * radius) / 2
         resolution = int(2 * self.radius / self.bump_scale)
         bumps = rng.uniform(self.smoothness, 1, (resolution, resolution))
-        return (bowl * ndimage.zoom(bumps, _RESOLUTION / float(resolution))).astype(np.float32)
+        smooth = np.asarray(ndimage.zoom(bumps, _RESOLUTION / float(resolution)))
+        return (bowl * smooth).astype(np.float32)
 
     def resting_qpos(self, quat: np.ndarray, model: mujoco.MjModel) -> np.ndarray:
         """The posture `qpos0` in an orientation, over the centre, raised from the plane in steps of 1 cm until nothing touches.

@@ -178,28 +178,23 @@ class Forage:
         """
         centre, half = maze.wall_boxes(maze.cover(drawn.entities, maze.WALL))
         tile_pos, tile_size = maze.floor_tiles(drawn.variations)
-        for what, number, most in (("walls", len(centre), MAX_WALLS), ("tiles", len(tile_pos), MAX_TILES), ("orbs", len(orbs), MAX_ORBS)):
-            if number > most:
-                raise ValueError(f"This maze needs {number} {what}, and the model holds {most}; raise the number in vrodent.task.forage.")
+        _check_fits(len(centre), len(tile_pos), len(orbs))
         face_pos, face_size = maze.wall_faces(centre, half)
-        orb_pos = np.asarray(orbs, dtype=float).reshape(-1, 3) + [0.0, 0.0, self.orb_height]
-        orb_size = np.tile([self.orb_radius, 0.0, 0.0], (MAX_ORBS, 1))
-        faces = (MAX_WALLS * len(maze.FACES), 3)
-        pos = [_pad(centre, MAX_WALLS, _PARKING), _pad(face_pos.reshape(-1, 3), faces[0], _PARKING),
-               _pad(tile_pos, MAX_TILES, _PARKING), _pad(orb_pos, MAX_ORBS, _PARKING)]
-        size = [_pad(half, MAX_WALLS, _SPARE_SIZE), _pad(face_size.reshape(-1, 3), faces[0], _SPARE_SIZE),
-                _pad(tile_size, MAX_TILES, _SPARE_SIZE), orb_size]
+        orb_pos = orbs + np.array([0.0, 0.0, self.orb_height])
+        orb_size = np.tile((self.orb_radius, 0.0, 0.0), (MAX_ORBS, 1))
+        pos = _slots(centre, face_pos, tile_pos, orb_pos, _PARKING)
+        size = _slots(half, face_size, tile_size, orb_size, _SPARE_SIZE)
         geoms = np.array([model.geom(name).id for name in self.movable_geoms])
         rgba = model.geom_rgba[geoms].astype(float)
-        rgba[np.concatenate(pos)[:, 2] == _PARKING[2], 3] = 0.0
+        rgba[(pos == _PARKING).all(axis=1), 3] = 0.0
         texture, texrepeat = self._materials(model, colour, half, tile_size)
         qpos = model.qpos0.copy()
         qpos[:7] = [*start, np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2)]
         return Arena(
-            qpos=qpos, geom_pos=np.concatenate(pos), geom_quat=model.geom_quat[geoms].copy(), geom_size=np.concatenate(size),
-            geom_rgba=rgba, material_texture=texture, material_texrepeat=texrepeat, targets=pos[-1], num_targets=len(orbs),
+            qpos=qpos, geom_pos=pos, geom_quat=model.geom_quat[geoms].copy(), geom_size=size, geom_rgba=rgba,
+            material_texture=texture, material_texrepeat=texrepeat, targets=pos[-MAX_ORBS:], num_targets=len(orbs),
             extent=_extent(centre, half),
-        )
+        )  # fmt: skip
 
     def _colours(self, model: mujoco.MjModel) -> list[int]:
         """Ids of the wall textures."""
@@ -247,6 +242,23 @@ class Forage:
 
 def _pad(rows: np.ndarray, length: int, filler: tuple[float, ...]) -> np.ndarray:
     return np.concatenate([rows, np.tile(filler, (length - len(rows), 1))])
+
+
+def _slots(walls: np.ndarray, faces: np.ndarray, tiles: np.ndarray, orbs: np.ndarray, filler: tuple[float, ...]) -> np.ndarray:
+    """Rows for `Forage.movable_geoms`, filled up where the maze has fewer."""
+    padded = (
+        _pad(walls, MAX_WALLS, filler),
+        _pad(faces.reshape(-1, 3), MAX_WALLS * len(maze.FACES), filler),
+        _pad(tiles, MAX_TILES, filler),
+        _pad(orbs, MAX_ORBS, filler),
+    )
+    return np.concatenate(padded)
+
+
+def _check_fits(walls: int, tiles: int, orbs: int) -> None:
+    for what, number, most in (("walls", walls, MAX_WALLS), ("floor tiles", tiles, MAX_TILES), ("orbs", orbs, MAX_ORBS)):
+        if number > most:
+            raise ValueError(f"This maze needs {number} {what} and the model holds {most}; raise the number in vrodent.task.forage.")
 
 
 def _meant(arenas: Arenas, xp: ModuleType) -> Any:
