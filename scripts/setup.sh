@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 
 KIND="${1:?say which: run or dev}"
 VENV="${VENV:-.venv}"
+# A shim early on the path may shadow a good interpreter of the system.
+ABSOLUTE="${VRODENT_SEARCH-/usr/bin/python3.11 /usr/bin/python3.12}"
 GL_PACKAGES=(libegl1 libgl1-mesa-dri libgles2 libosmesa6)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -30,7 +32,7 @@ find_python() {
         printf '%s\n' "$PYTHON"
         return
     fi
-    for candidate in python3.11 python3.12 python3 /usr/bin/python3.11 /usr/bin/python3.12; do
+    for candidate in python3.11 python3.12 python3 $ABSOLUTE; do
         if command -v "$candidate" >/dev/null && supported "$candidate"; then
             command -v "$candidate"
             return
