@@ -21,6 +21,7 @@ BODY_COLUMNS: dict[str, tuple[str, ...]] = {
     "tendon": tuple(f"tendon{i}" for i in range(8)),
     "qpos": tuple(f"qpos{i}" for i in range(74)),
     "qvel": tuple(f"qvel{i}" for i in range(73)),
+    "head": ("value0",),
 }
 
 

@@ -179,10 +179,10 @@ def _events(nwb: Any, trials: Trials, rate: float) -> Events:
 
 def _remarks(series: dict[str, Series], trials: Trials, rate: float) -> Iterator[str]:
     for name, one in series.items():
-        bad = ~np.isfinite(one.data.reshape(len(one.data), -1)).all(axis=1)
-        if bad.any():
-            hit = [i for i in range(len(trials)) if bad[trials.start[i] : trials.stop[i]].any()]
-            yield f"{name}: {int(bad.sum())} of {len(bad)} frames have missing values (trials {', '.join(map(str, hit))})."
-    short = np.flatnonzero(trials.stop - trials.start < rate)
-    if len(short):
+        bad = np.logical_not(np.isfinite(one.data.reshape(len(one.data), -1)).all(axis=1))
+        if np.any(bad):
+            hit = [i for i in range(len(trials)) if np.any(bad[int(trials.start[i]) : int(trials.stop[i])])]
+            yield f"{name}: {np.count_nonzero(bad)} of {len(bad)} frames have missing values (trials {', '.join(map(str, hit))})."
+    short = np.flatnonzero((trials.stop - trials.start) < rate).tolist()
+    if short:
         yield f"{len(short)} trials are shorter than 1 s: {', '.join(map(str, short))}."

@@ -22,7 +22,7 @@ from typing import Literal
 from vrodent.body import PROPRIOCEPTION
 
 Place = Literal["acquisition", "behavior", "position", "pose"]
-Axis = Literal["joint", "actuator", "tendon", "paw", "sense", "keypoint", "qpos", "qvel", "xyz", "wxyz", "unit"]
+Axis = Literal["joint", "actuator", "tendon", "paw", "sense", "keypoint", "qpos", "qvel", "xyz", "wxyz", "head", "unit"]
 
 RATE = 50.0
 """Frames a second."""
@@ -59,8 +59,8 @@ AGENT_SERIES: tuple[SeriesSpec, ...] = (
                description="action taken: a sample of that Gaussian, or its mean in a deterministic recording"),
     SeriesSpec(name="ctrl", axis="actuator", unit="1", place="acquisition",
                description="control given to the actuators, in [-1, 1]: the action centred on standing and clipped"),
-    SeriesSpec(name="value", axis=None, unit="1", place="acquisition",
-               description="the agent's estimate of the discounted rewards to come"),
+    SeriesSpec(name="value", axis="head", unit="1", place="acquisition",
+               description="the agent's estimate of the discounted rewards to come, as each of its value heads gives it"),
     SeriesSpec(name="reward", axis=None, unit="1", place="acquisition", description="reward of the control step that starts at this frame"),
 )
 """What the agent did."""
@@ -98,9 +98,19 @@ BODY_SERIES: tuple[SeriesSpec, ...] = (
 
 STANDARD_SERIES = AGENT_SERIES + BODY_SERIES
 
-Anchor = Literal["body", "site", "geom"]
+TASK_SERIES: Mapping[str, tuple[SeriesSpec, ...]] = {
+    "two_tap": (
+        SeriesSpec(name="orb_pos", axis="xyz", unit="m", place="position", description="position of the orb's centre in the world, z up"),
+    ),
+    "bowl": (
+        SeriesSpec(name="distance", axis=None, unit="m", place="behavior", description="distance of the head from the bowl's centre"),
+        SeriesSpec(name="upright", axis=None, unit="1", place="behavior",
+                   description="uprightness of torso and pelvis in [0, 1], 1 where both tilt by less than 30 degrees"),
+    ),
+}  # fmt: skip
+"""What a task alone has, taken from the event fields of the control step that starts at the frame."""
 
-KEYPOINTS: tuple[tuple[str, Anchor, str], ...] = (
+KEYPOINTS: tuple[tuple[str, str, str], ...] = (
     ("nose", "geom", "skull_T0_collision"),
     ("head", "body", "skull"),
     ("neck", "body", "vertebra_axis"),
@@ -116,7 +126,10 @@ KEYPOINTS: tuple[tuple[str, Anchor, str], ...] = (
           ("shoulder", "body", "upper_arm"), ("elbow", "body", "lower_arm"), ("wrist", "body", "hand"), ("forepaw", "site", "palm"),
           ("hip", "body", "upper_leg"), ("knee", "body", "lower_leg"), ("ankle", "body", "foot"), ("hindpaw", "site", "sole"))),
 )  # fmt: skip
-"""Name of each keypoint and the part of the model it is the centre of. A limb body's centre is the joint it hangs from."""
+"""Name of each keypoint, and kind (`body`, `site`, `geom`) and name of the part of the model it is the centre of.
+
+A limb body's centre is the joint it hangs from.
+"""
 
 KEYPOINT_NAMES: tuple[str, ...] = tuple(name for name, _, _ in KEYPOINTS)
 
@@ -143,7 +156,8 @@ FIXED_COLUMNS: Mapping[Axis, tuple[str, ...]] = {
     "sense": tuple(name for name, _ in SENSE_COLUMNS),
     "keypoint": KEYPOINT_NAMES,
 }
-"""Columns that no model is needed to name; the others (`joint`, `actuator`, `tendon`, `qpos`, `qvel`) come with the recorded body."""
+"""Columns that no model is needed to name; the others (`joint`, `actuator`, `tendon`, `qpos`, `qvel`, `head`) come with the recorded body
+and agent."""
 
 
 def activity_series(layer: str) -> tuple[SeriesSpec, SeriesSpec]:

@@ -60,8 +60,9 @@ class SessionInfo:
         agent: name of the agent.
         start: when the recording began, with a time zone.
         layers: size of each layer by name, in order: `{"core": 128, "policy0": 128}`.
-        columns: names of joints, actuators, tendons, generalised positions and velocities, by axis of `schema`.
+        columns: names of joints, actuators, tendons, generalised positions and velocities, value heads, by axis of `schema`.
         lineage: JSON text: the agent's origin and the recording's settings.
+        task_series: series that this task has beside the standard ones.
         frame_size: height and width of the egocentric picture.
     """
 
@@ -72,6 +73,7 @@ class SessionInfo:
     layers: Mapping[str, int]
     columns: Mapping[str, tuple[str, ...]]
     lineage: str = "{}"
+    task_series: tuple[SeriesSpec, ...] = ()
     frame_size: tuple[int, int] = (64, 64)
 
     def __post_init__(self) -> None:
@@ -80,7 +82,7 @@ class SessionInfo:
 
     def specs(self) -> tuple[SeriesSpec, ...]:
         """Every series of this session, in the order they are written."""
-        return tuple(spec for layer in self.layers for spec in activity_series(layer)) + STANDARD_SERIES
+        return tuple(spec for layer in self.layers for spec in activity_series(layer)) + STANDARD_SERIES + self.task_series
 
     def column_names(self, spec: SeriesSpec) -> tuple[str, ...]:
         """Names of a series' columns, () for one value a frame."""

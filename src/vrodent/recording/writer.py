@@ -46,7 +46,7 @@ _FIXED_TRIAL_COLUMNS = {
 def _compressed(data: np.ndarray) -> H5DataIO:
     row = max(1, data[0].nbytes)
     chunk = (max(1, min(len(data), _CHUNK_BYTES // row)), *data.shape[1:])
-    return H5DataIO(data, compression="gzip", compression_opts=4, shuffle=True, chunks=chunk)
+    return H5DataIO(data=data, compression="gzip", compression_opts=4, shuffle=True, chunks=chunk)
 
 
 def _joined(trials: tuple[TrialData, ...], name: str) -> np.ndarray:
@@ -94,7 +94,7 @@ def _add_pose(behavior: Any, spec: SeriesSpec, data: np.ndarray) -> None:
             name=name,
             description=f"{name} of the body",
             data=_compressed(data[:, i]),
-            confidence=H5DataIO(np.ones(len(data), np.float32), compression="gzip", shuffle=True),
+            confidence=H5DataIO(data=np.ones(len(data), np.float32), compression="gzip", shuffle=True),
             confidence_definition="1: taken from the simulation, not estimated",
             reference_frame="origin and axes of the simulated world, z up",
             unit=_SPATIAL_UNIT[spec.unit],
