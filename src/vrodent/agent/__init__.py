@@ -1,0 +1,35 @@
+"""The agent: arrays and memory in, action and new memory out. Pure; knows no simulator."""
+
+from vrodent.agent.baselines import Actor, BaselineOutput, RandomAgent, StandingAgent
+from vrodent.agent.benchmark import AgentThroughput, benchmark_agent
+from vrodent.agent.config import AgentConfig
+from vrodent.agent.encoders import image_encoder_flops
+from vrodent.agent.memory import LSTMMemory, Memory, forget, layer_names, layer_sizes, unit_ids
+from vrodent.agent.network import ActorOutput, Agent, Observation, Perturbation, UnrollOutput, learned, num_parameters
+from vrodent.agent.perturbation import Clamp, clamp
+
+__all__ = [
+    "Actor",
+    "ActorOutput",
+    "Agent",
+    "AgentConfig",
+    "AgentThroughput",
+    "BaselineOutput",
+    "Clamp",
+    "LSTMMemory",
+    "Memory",
+    "Observation",
+    "Perturbation",
+    "RandomAgent",
+    "StandingAgent",
+    "UnrollOutput",
+    "benchmark_agent",
+    "clamp",
+    "forget",
+    "image_encoder_flops",
+    "layer_names",
+    "layer_sizes",
+    "learned",
+    "num_parameters",
+    "unit_ids",
+]

@@ -1,0 +1,139 @@
+"""The sizes and choices of one agent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+IMAGE_SIZE = 64
+"""Pixels along each side of the rat's camera image, which has 3 colours of 8 bits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    """Everything that decides the shapes and the arithmetic of an `Agent`.
+
+    Attributes:
+        num_policy_layers: stacked policy LSTMs, 1 to 3.
+        core_size: units of the core LSTM.
+        policy_size: units of each policy LSTM.
+        skip: the second and third policy LSTM also receive what the first receives. The action is always read from the last layer alone.
+        proprioception_size: values of the proprioception vector.
+        action_size: actions, one an actuator.
+        proprioception_layers: widths of the proprioception encoder's layers.
+        image_stem: side of the square pixel patches that the first convolution reads, in pixels; it is also that convolution's stride.
+        image_channels: channels of each stage of the image encoder; each later stage halves the resolution.
+        image_blocks: residual blocks (two 3x3 convolutions each) of each stage.
+        image_features: width of the image encoder's output.
+        value_layers: widths of the hidden layers between the core and the value heads.
+        num_value_heads: values predicted at once. With PopArt each task has a head of its own; the agent is not told the task, the
+            learner picks the head.
+        policy_trains_encoders: let the policy's gradient reach the encoders through the shortcut. False is the paper's rule: the
+            value function alone trains core and encoders. True helps distillation, whose signal is richer than the value's. The core
+            is never trained by the policy.
+        action_scale: control per unit of action around the standing posture.
+        min_std, max_std, initial_std: bounds and first value of the standard deviation of an action, in units of action.
+    """
+
+    num_policy_layers: int = 3
+    core_size: int = 128
+    policy_size: int = 128
+    skip: bool = True
+    proprioception_size: int = 158
+    action_size: int = 38
+    proprioception_layers: tuple[int, ...] = (256, 128)
+    image_stem: int = 4
+    image_channels: tuple[int, ...] = (16, 32, 32)
+    image_blocks: tuple[int, ...] = (0, 1, 1)
+    image_features: int = 128
+    value_layers: tuple[int, ...] = (128,)
+    num_value_heads: int = 1
+    policy_trains_encoders: bool = False
+    action_scale: float = 0.5
+    min_std: float = 0.03
+    max_std: float = 1.0
+    initial_std: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.num_policy_layers not in (1, 2, 3):
+            raise ValueError(f"AgentConfig.num_policy_layers must be 1, 2 or 3, not {self.num_policy_layers!r}")
+        for name in ("core_size", "policy_size", "proprioception_size", "action_size", "image_features", "num_value_heads"):
+            _positive(name, getattr(self, name))
+        for name in ("proprioception_layers", "image_channels", "value_layers"):
+            for width in getattr(self, name):
+                _positive(name, width)
+        if not self.proprioception_layers or not self.image_channels:
+            raise ValueError("AgentConfig.proprioception_layers and image_channels need at least one layer each")
+        if len(self.image_blocks) != len(self.image_channels) or any(count < 0 for count in self.image_blocks):
+            raise ValueError(
+                f"AgentConfig.image_blocks must hold one count >= 0 for each of the {len(self.image_channels)} stages "
+                f"in image_channels, not {self.image_blocks!r}"
+            )
+        _positive("image_stem", self.image_stem)
+        shrink = self.image_stem * 2 ** (len(self.image_channels) - 1)
+        if IMAGE_SIZE % shrink:
+            raise ValueError(
+                f"AgentConfig: image_stem {self.image_stem} and {len(self.image_channels)} stages shrink the image {shrink} times, "
+                f"which does not divide {IMAGE_SIZE} pixels"
+            )
+        if not self.action_scale > 0.0:
+            raise ValueError(f"AgentConfig.action_scale must be positive, not {self.action_scale!r}")
+        if not 0.0 < self.min_std < self.initial_std < self.max_std:
+            raise ValueError(
+                "AgentConfig needs 0 < min_std < initial_std < max_std, "
+                f"not {self.min_std!r}, {self.initial_std!r}, {self.max_std!r}"
+            )
+
+    @property
+    def feature_size(self) -> int:
+        """Width of the encoded senses: proprioception's features, then the image's."""
+        return self.proprioception_layers[-1] + self.image_features
+
+    def to_json(self) -> str:
+        """One line of JSON that `from_json` turns back into an equal config."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> AgentConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: not a JSON object, an unknown or missing field, or a value of a wrong type or range.
+        """
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError(f"an agent's config must be a JSON object, not {type(fields).__name__}")
+        return cls.from_dict(fields)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, object]) -> AgentConfig:
+        """As `from_json`, from decoded JSON. Every field must be there: a default may change between versions."""
+        defaults = dataclasses.asdict(cls())
+        unknown, missing = sorted(fields.keys() - defaults.keys()), sorted(defaults.keys() - fields.keys())
+        if unknown or missing:
+            raise ValueError(f"an agent's config with unknown fields {unknown} and missing fields {missing}")
+        typed: dict[str, Any] = {name: _typed(name, value, defaults[name]) for name, value in fields.items()}
+        return cls(**typed)
+
+
+def _positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"AgentConfig.{name} must be at least 1, not {value!r}")
+
+
+def _typed(name: str, value: object, default: object) -> object:
+    """`value` as the type of `default`; JSON knows no tuples and may drop a float's point."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(default, tuple) and isinstance(value, (list, tuple)):
+        if all(isinstance(item, int) and not isinstance(item, bool) for item in value):
+            return tuple(value)
+    elif isinstance(default, bool) or isinstance(value, bool):
+        if isinstance(default, bool) and isinstance(value, bool):
+            return value
+    elif isinstance(default, float) and isinstance(value, (int, float)):
+        return float(value)
+    elif isinstance(default, int) and whole:
+        return value
+    raise ValueError(f"AgentConfig.{name} must be a {type(default).__name__}, not {value!r}")

@@ -1,0 +1,77 @@
+"""What the agent remembers from one control step to the next."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vrodent.agent.config import AgentConfig
+
+
+class LSTMMemory(NamedTuple):
+    """One LSTM's memory: output `h` and cell state `c`, each (world, unit)."""
+
+    h: jax.Array
+    c: jax.Array
+
+
+class Memory(NamedTuple):
+    """The whole agent's memory, a PyTree of (world, unit) arrays."""
+
+    core: LSTMMemory
+    policy: tuple[LSTMMemory, ...]
+
+    def layer(self, name: str) -> LSTMMemory:
+        """The memory of the layer called `core`, `policy0`, ...
+
+        Raises:
+            ValueError: there is no such layer.
+        """
+        names = ("core", *(f"policy{i}" for i in range(len(self.policy))))
+        if name not in names:
+            raise ValueError(f"there is no layer {name!r}; this agent has {', '.join(names)}")
+        return (self.core, *self.policy)[names.index(name)]
+
+    def with_layer(self, index: int, memory: LSTMMemory) -> Memory:
+        """A copy with the memory of one layer replaced; layer 0 is the core, layer 1 is `policy0`."""
+        layers = [self.core, *self.policy]
+        layers[index] = memory
+        return Memory(layers[0], tuple(layers[1:]))
+
+
+def layer_names(config: AgentConfig) -> tuple[str, ...]:
+    """`("core", "policy0", ...)`, in the order in which activity flows."""
+    return ("core", *(f"policy{i}" for i in range(config.num_policy_layers)))
+
+
+def layer_sizes(config: AgentConfig) -> dict[str, int]:
+    """Units of each layer."""
+    return {name: config.core_size if name == "core" else config.policy_size for name in layer_names(config)}
+
+
+def unit_ids(config: AgentConfig) -> tuple[str, ...]:
+    """Every unit's name, `core:0` ... `policy2:127`."""
+    return tuple(f"{name}:{unit}" for name, size in layer_sizes(config).items() for unit in range(size))
+
+
+def initial_memory(config: AgentConfig, num_worlds: int) -> Memory:
+    """The memory at the start of a trial: zeros, each (world, unit)."""
+    if num_worlds < 1:
+        raise ValueError(f"num_worlds must be at least 1, not {num_worlds}")
+
+    def zeros(size: int) -> LSTMMemory:
+        return LSTMMemory(jnp.zeros((num_worlds, size)), jnp.zeros((num_worlds, size)))
+
+    return Memory(zeros(config.core_size), tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers)))
+
+
+def forget(memory: Memory, reset: jax.Array) -> Memory:
+    """Zero the memory of some worlds.
+
+    Args:
+        memory: of (world, unit) arrays.
+        reset: (world,) bool, true where a trial starts.
+    """
+    return jax.tree.map(lambda x: jnp.where(reset[:, None], jnp.zeros_like(x), x), memory)

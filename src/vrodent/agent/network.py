@@ -1,0 +1,221 @@
+"""The network of the paper: two encoders, a core LSTM with the value heads, stacked policy LSTMs, a Gaussian over actions.
+
+    image -> residual convolutions --+                +-> value heads
+                                     +-> core LSTM ---+
+    proprioception -> perceptron ----+                +-|-> policy0 -> policy1 -> policy2 -> mean, deviation
+                                     |                  |     ^
+                                     +------------------+-----+  shortcut: proprioception and features
+
+No gradient passes the bar: the policy's loss never trains the core, and trains the encoders only if `policy_trains_encoders`.
+Source: Merel et al. 2020, arXiv:1911.09451, section 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from vrodent.agent import gaussian
+from vrodent.agent.config import AgentConfig
+from vrodent.agent.encoders import ImageEncoder, Normaliser, ProprioceptionEncoder, ValueHead
+from vrodent.agent.layers import LSTM, Linear
+from vrodent.agent.memory import LSTMMemory, Memory, initial_memory
+
+Observation = Mapping[str, jax.Array]
+"""`proprioception` (..., 158) float and `egocentric` (..., 64, 64, 3) uint8; leading axes (world,) or (time, world)."""
+
+Perturbation = Callable[[Memory], Memory]
+"""A pure function applied to the memory between layers, see `Agent.act`."""
+
+
+class ActorOutput(NamedTuple):
+    """What one step gives. `action`, `mean`, `log_std` (world, 38); `log_prob` (world,) of `action`; `value` (world, heads), as the
+    heads give it: whoever normalises returns for learning also undoes it."""
+
+    action: jax.Array
+    log_prob: jax.Array
+    mean: jax.Array
+    log_std: jax.Array
+    value: jax.Array
+
+
+class UnrollOutput(NamedTuple):
+    """What many steps give: `mean`, `log_std` (time, world, 38) and `value` (time, world, heads)."""
+
+    mean: jax.Array
+    log_std: jax.Array
+    value: jax.Array
+
+
+class Agent(eqx.Module):
+    """The rat's mind, plain data: every method is a pure function of it and of its arguments.
+
+    Attributes:
+        stance: (38,), MuJoCo's control of the standing posture, on which actions are centred; never learned.
+        normaliser: statistics of proprioception; set by the trainer, never learned.
+    """
+
+    image_encoder: ImageEncoder
+    proprioception_encoder: ProprioceptionEncoder
+    core: LSTM
+    value_head: ValueHead
+    policy: tuple[LSTM, ...]
+    mean_head: Linear
+    log_std_head: Linear
+    normaliser: Normaliser
+    stance: jax.Array
+    config: AgentConfig = eqx.field(static=True)
+
+    def __init__(self, config: AgentConfig, seed: int | jax.Array = 0, stance: jax.Array | None = None) -> None:
+        """Draw an untrained agent, which stands.
+
+        Args:
+            config: sizes and choices.
+            seed: an integer or a JAX key.
+            stance: (38,) in [-1, 1], `vrodent.body.standing_ctrl(model)`; zeros when not given, which is not a standing rat.
+
+        Raises:
+            ValueError: the stance has another shape or lies outside [-1, 1].
+        """
+        key = jax.random.key(seed) if isinstance(seed, int) else seed
+        keys = jax.random.split(key, 6 + config.num_policy_layers)
+        shortcut = config.proprioception_size + config.feature_size
+        first = config.core_size + shortcut
+        later = config.policy_size + (first if config.skip else 0)
+        self.config = config
+        self.image_encoder = ImageEncoder(config, keys[0])
+        self.proprioception_encoder = ProprioceptionEncoder(config, keys[1])
+        self.core = LSTM(config.feature_size, config.core_size, keys[2])
+        self.value_head = ValueHead(config, keys[3])
+        # The heads start small: the first policy of an untrained agent is to stand, not to twitch.
+        self.mean_head = Linear(config.policy_size, config.action_size, keys[4], scale=0.05)
+        self.log_std_head = Linear(config.policy_size, config.action_size, keys[5], scale=0.05)
+        self.policy = tuple(LSTM(later if i else first, config.policy_size, k) for i, k in enumerate(keys[6:]))
+        self.normaliser = Normaliser(config.proprioception_size)
+        self.stance = _checked_stance(stance, config)
+
+    def initial_memory(self, num_worlds: int) -> Memory:
+        """Memory at the start of a trial: zeros, each (world, unit)."""
+        return initial_memory(self.config, num_worlds)
+
+    def ctrl(self, action: jax.Array) -> jax.Array:
+        """MuJoCo's control, (..., 38) in [-1, 1], of an action (..., 38) around the standing posture."""
+        return jnp.clip(self.stance + self.config.action_scale * action, -1.0, 1.0)
+
+    def act(
+        self, observation: Observation, memory: Memory, key: jax.Array | None = None, perturbation: Perturbation | None = None
+    ) -> tuple[ActorOutput, Memory]:
+        """One control step.
+
+        Args:
+            observation: of (world, ...) arrays.
+            memory: after the previous step, or `initial_memory`.
+            key: for the draw of the action; without one the action is the mean.
+            perturbation: memory in, memory out. It is called once a layer, core first, right after that layer's update and before
+                anything downstream is computed; what it returns for that layer is taken, for other layers ignored, so that it changes
+                the action of this very step. An overwritten cell state acts at once through the layer's output gate, unless `h` of that
+                unit is overwritten too. Layers not yet reached still hold the previous step's memory when it is called.
+
+        Returns:
+            outputs, and the memory for the next step.
+        """
+        proprioception, features = self._encode(observation)
+        memory = self._update(0, self.core, features, memory, perturbation)
+        value = self.value_head(memory.core.h)
+        entry = self._policy_entry(memory.core.h, proprioception, features)
+        x = entry
+        for i, layer in enumerate(self.policy):
+            memory = self._update(i + 1, layer, x, memory, perturbation)
+            x = self._policy_input(memory.policy[i].h, entry)
+        mean, log_std = self._heads(memory.policy[-1].h)
+        action = mean if key is None else gaussian.sample(mean, log_std, key)
+        return ActorOutput(action, gaussian.log_prob(action, mean, log_std), mean, log_std, value), memory
+
+    def unroll(self, observation: Observation, memory: Memory, reset: jax.Array) -> tuple[UnrollOutput, Memory]:
+        """Many control steps at once, as `act` would take them one by one.
+
+        Args:
+            observation: of (time, world, ...) arrays.
+            memory: before the first step, (world, unit) arrays.
+            reset: (time, world) bool; memory is zeroed before a step where it is true, which is the first step of a trial.
+
+        Returns:
+            outputs, and the memory after the last step.
+        """
+        proprioception, features = self._encode_unroll(observation)
+        h, core = self.core.unroll(features, memory.core, reset)
+        value = self.value_head(h)
+        entry = self._policy_entry(h, proprioception, features)
+        x, policy = entry, []
+        for i, layer in enumerate(self.policy):
+            h, last = layer.unroll(x, memory.policy[i], reset)
+            policy.append(last)
+            x = self._policy_input(h, entry)
+        mean, log_std = self._heads(h)
+        return UnrollOutput(mean, log_std, value), Memory(core, tuple(policy))
+
+    def _encode(self, observation: Observation) -> tuple[jax.Array, jax.Array]:
+        proprioception = self.normaliser(observation["proprioception"])
+        features = self.proprioception_encoder(proprioception), self.image_encoder(observation["egocentric"])
+        return proprioception, jnp.concatenate(features, axis=-1)
+
+    def _encode_unroll(self, observation: Observation) -> tuple[jax.Array, jax.Array]:
+        image = observation["egocentric"]
+        time, world = image.shape[:2]
+        proprioception = self.normaliser(observation["proprioception"])
+        seen = self.image_encoder(image.reshape(time * world, *image.shape[2:])).reshape(time, world, -1)
+        return proprioception, jnp.concatenate([self.proprioception_encoder(proprioception), seen], axis=-1)
+
+    def _policy_entry(self, core: jax.Array, proprioception: jax.Array, features: jax.Array) -> jax.Array:
+        if not self.config.policy_trains_encoders:
+            features = jax.lax.stop_gradient(features)
+        return jnp.concatenate([jax.lax.stop_gradient(core), proprioception, features], axis=-1)
+
+    def _policy_input(self, below: jax.Array, entry: jax.Array) -> jax.Array:
+        return jnp.concatenate([below, entry], axis=-1) if self.config.skip else below
+
+    def _heads(self, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return self.mean_head(policy), _bounded_log_std(self.log_std_head(policy), self.config)
+
+    def _update(self, index: int, layer: LSTM, x: jax.Array, memory: Memory, perturbation: Perturbation | None) -> Memory:
+        before = (memory.core, *memory.policy)[index]
+        after, gate = layer.update(layer.drive(x), before)
+        if perturbation is None:
+            return memory.with_layer(index, after)
+        changed = perturbation(memory.with_layer(index, after))
+        h, c = (changed.core, *changed.policy)[index]
+        follows = (h == after.h) & (c != after.c)
+        return memory.with_layer(index, LSTMMemory(jnp.where(follows, gate * jnp.tanh(c), h), c))
+
+
+def learned(agent: Agent) -> Agent:
+    """A mask of the agent's shape, true for arrays that learning may change: for `equinox.partition` and for weight decay."""
+    mask = jax.tree.map(eqx.is_inexact_array, agent)
+    return eqx.tree_at(lambda a: (a.normaliser.mean, a.normaliser.std, a.stance), mask, (False, False, False))
+
+
+def num_parameters(agent: Agent) -> int:
+    """How many numbers learning may change."""
+    return sum(x.size for x in jax.tree.leaves(eqx.filter(agent, learned(agent))))
+
+
+def _bounded_log_std(x: jax.Array, config: AgentConfig) -> jax.Array:
+    low, high = math.log(config.min_std), math.log(config.max_std)
+    share = (math.log(config.initial_std) - low) / (high - low)
+    return low + (high - low) * jax.nn.sigmoid(x + math.log(share / (1.0 - share)))
+
+
+def _checked_stance(stance: jax.Array | None, config: AgentConfig) -> jax.Array:
+    if stance is None:
+        return jnp.zeros(config.action_size)
+    stance = jnp.asarray(stance, jnp.float32)
+    if stance.shape != (config.action_size,):
+        raise ValueError(f"stance must have shape ({config.action_size},), one control an actuator, not {stance.shape}")
+    if not bool(jnp.all(jnp.abs(stance) <= 1.0)):
+        raise ValueError(f"stance must lie within [-1, 1], MuJoCo's range of controls; its values reach {float(jnp.max(jnp.abs(stance)))}")
+    return stance
