@@ -1,0 +1,249 @@
+"""A guide for each of the four tasks: what a teacher is told when it solves the real thing."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from vrodent.simulation import CpuSimulation
+from vrodent.task import Arena
+from vrodent.task.two_tap import CORRECT, TAPPED
+from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
+
+_PIT = -0.3  # m, height told for a gap; the scan clips it
+
+
+def platform_heights(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+    """(world, point): 0 over a platform of the corridor, a pit elsewhere."""
+    centre, half = env.arenas.geom_pos[:, None, :, 0], env.arenas.geom_size[:, None, :, 0]
+    over = (np.abs(points[:, :, None, 0] - centre) <= half).any(axis=2)
+    return np.where(over, 0.0, _PIT)
+
+
+def terrain_heights(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+    """(world, point): the height field under points, interpolated bilinearly; the ground plane where that is higher or the field ends."""
+    model = env.physics.model
+    half, top = model.hfield_size[0, 0], model.hfield_size[0, 2]
+    base = model.geom("terrain").pos[2]
+    fields = np.stack([np.asarray(arena.hfield) for arena in env.world_arenas])
+    cells = fields.shape[1] - 1
+    grid = np.clip((points + half) / (2 * half) * cells, 0.0, cells - 1e-6)
+    low = grid.astype(int)
+    u, v = (grid - low)[..., 0], (grid - low)[..., 1]
+    world, x, y = np.arange(len(fields))[:, None], low[..., 0], low[..., 1]
+    height = (fields[world, y, x] * (1 - u) * (1 - v) + fields[world, y, x + 1] * u * (1 - v)
+              + fields[world, y + 1, x] * (1 - u) * v + fields[world, y + 1, x + 1] * u * v)  # fmt: skip
+    outside = (np.abs(points) > half).any(axis=2)
+    return np.where(outside, 0.0, np.maximum(height * top + base, 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapsGuide:
+    """Along the corridor at a speed.
+
+    Attributes:
+        speed: m/s.
+    """
+
+    speed: float = 1.0
+    ground: Ground = Ground.GAPS
+
+    def guide(self, env: CpuSimulation) -> Guidance:
+        """Straight on, back to the middle if it has strayed."""
+        offset = pose(env.physics.fields, env.index).position[:, 1]
+        heading = np.clip(-0.5 * offset, -0.3, 0.3)
+        return Guidance(heading, np.full(env.num_worlds, self.speed), *no_target(env.num_worlds))
+
+    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+        """Platforms and pits."""
+        return platform_heights(env, points)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BowlGuide:
+    """Outward, from wherever it is.
+
+    Attributes:
+        speed: m/s.
+    """
+
+    speed: float = 1.0
+    ground: Ground = Ground.BOWL
+
+    def guide(self, env: CpuSimulation) -> Guidance:
+        """Away from the centre; close to it, the way the rat faces."""
+        at = pose(env.physics.fields, env.index)
+        outward = np.arctan2(at.position[:, 1], at.position[:, 0])
+        far = np.linalg.norm(at.position[:, :2], axis=1) > 0.3
+        return Guidance(np.where(far, outward, at.yaw), np.full(env.num_worlds, self.speed), *no_target(env.num_worlds))
+
+    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+        """The bowl."""
+        return terrain_heights(env, points)
+
+
+class MazePath:
+    """Shortest ways through one maze to its orbs, on a grid of cells.
+
+    Args:
+        walls: (wall, [x, y, half x, half y]) m, boxes.
+        half_width: m, half the side of the square maze.
+        cell: m, side of a cell.
+    """
+
+    def __init__(self, walls: np.ndarray, half_width: float, cell: float):
+        self.cell, self.half_width = cell, half_width
+        self.size = round(2 * half_width / cell)
+        centres = (np.arange(self.size) + 0.5) * cell - half_width
+        x, y = np.meshgrid(centres, centres, indexing="ij")
+        inside = np.abs(x[..., None] - walls[:, 0]) < walls[:, 2]
+        self.blocked = (inside & (np.abs(y[..., None] - walls[:, 1]) < walls[:, 3])).any(axis=-1)
+
+    def cell_of(self, point: np.ndarray) -> tuple[int, int]:
+        """The cell that holds point [x, y]."""
+        index = np.clip(((np.asarray(point[:2]) + self.half_width) // self.cell).astype(int), 0, self.size - 1)
+        return int(index[0]), int(index[1])
+
+    def centre(self, cell: tuple[int, int]) -> np.ndarray:
+        """[x, y] of a cell's centre."""
+        return (np.array(cell) + 0.5) * self.cell - self.half_width
+
+    def next_waypoint(self, start: np.ndarray, goals: list[np.ndarray]) -> np.ndarray:
+        """Where to walk now to reach the nearest goal: the goal itself once in its cell, else the centre of the next cell on the way.
+
+        Breadth-first over cells that share a side. With no goal, or none in reach, the point itself.
+        """
+        origin, ends = self.cell_of(start), {self.cell_of(goal): goal for goal in goals}
+        if origin in ends:
+            return ends[origin][:2]
+        queue, first = deque([origin]), {origin: origin}
+        while queue:
+            here = queue.popleft()
+            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                there = (here[0] + dx, here[1] + dy)
+                if there in first or not (0 <= there[0] < self.size and 0 <= there[1] < self.size) or self.blocked[there]:
+                    continue
+                first[there] = there if here == origin else first[here]
+                if there in ends:
+                    step = first[there]
+                    return ends[step][:2] if step in ends else self.centre(step)
+                queue.append(there)
+        return np.asarray(start[:2])
+
+
+class ForageGuide:
+    """Along the shortest way to the nearest orb left, cell by cell.
+
+    Args:
+        speed: m/s.
+        half_width: m, half the side of the maze.
+        cell: m, side of a cell.
+    """
+
+    ground = Ground.FLAT
+
+    def __init__(self, speed: float = 0.6, half_width: float = 2.75, cell: float = 0.5):
+        self.speed, self._half_width, self._cell = speed, half_width, cell
+        self._paths: dict[int, tuple[Arena, MazePath]] = {}
+
+    def guide(self, env: CpuSimulation) -> Guidance:
+        """Toward the next waypoint of every world."""
+        position = pose(env.physics.fields, env.index).position
+        taken = env.progress.taken
+        heading, speed = np.zeros(env.num_worlds), np.full(env.num_worlds, self.speed)
+        for world, arena in enumerate(env.world_arenas):
+            left = [arena.targets[i] for i in range(arena.num_targets) if not taken[world, i]]
+            offset = self._path(env, world).next_waypoint(position[world], left) - position[world, :2]
+            heading[world] = np.arctan2(offset[1], offset[0])
+        return Guidance(heading, speed, *no_target(env.num_worlds))
+
+    def _path(self, env: CpuSimulation, world: int) -> MazePath:
+        """The maze's grid, made once an arena."""
+        arena = env.world_arenas[world]
+        known = self._paths.get(world)
+        if known is None or known[0] is not arena:
+            walls = [i for i, name in enumerate(env.task.movable_geoms) if name in set(env.task.wall_geoms)]  # type: ignore[attr-defined]
+            used = [i for i in walls if arena.geom_pos[i, 2] > 0]
+            boxes = np.concatenate([arena.geom_pos[used, :2], arena.geom_size[used, :2]], axis=1)
+            known = (arena, MazePath(boxes, self._half_width, self._cell))
+            self._paths[world] = known
+        return known[1]
+
+    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+        """Level: the way leads around walls."""
+        return np.zeros(points.shape[:2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTapGuide:
+    """To the orb, then up to it, twice.
+
+    Attributes:
+        speed: m/s, while walking to the orb.
+        near: m in the plane, nearer than which the rat stands and rears.
+    """
+
+    speed: float = 0.4
+    near: float = 0.15
+    ground: Ground = Ground.TAP
+
+    def guide(self, env: CpuSimulation) -> Guidance:
+        """Heading and distance to the orb, the phase of the sequence, the time since it began."""
+        progress, time = env.progress, np.asarray(env.physics.fields.time)
+        worlds = np.arange(env.num_worlds)
+        orb = env.arenas.targets[worlds, progress.orb % env.arenas.targets.shape[1]]
+        offset = (orb - pose(env.physics.fields, env.index).position)[:, :2]
+        phase = np.minimum(progress.phase, CORRECT)
+        since = np.where(phase == TAPPED, progress.first_time, progress.last_time)
+        speed = np.where(np.linalg.norm(offset, axis=1) > self.near, self.speed, 0.0)
+        return Guidance(np.arctan2(offset[:, 1], offset[:, 0]), speed, orb, phase, time - since)
+
+    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+        """Level."""
+        return np.zeros(points.shape[:2])
+
+
+class HeldCommands:
+    """Instructions that change now and then at random: for practice on open ground.
+
+    Args:
+        rng: source of all draws.
+        num_worlds: how many.
+        change_rate: chance of a new instruction per control step.
+    """
+
+    ground = Ground.FLAT
+
+    def __init__(self, rng: np.random.Generator, num_worlds: int, change_rate: float = 0.006):
+        self._rng, self._rate = rng, change_rate
+        self.heading = np.zeros(num_worlds)
+        self.speed = np.full(num_worlds, 0.3)
+        self.top_speed = np.full(num_worlds, 0.5)
+
+    def redraw(self, ids: np.ndarray, yaw: np.ndarray, turn: float) -> None:
+        """New instructions for some worlds: headings within `turn` rad of their yaw (world,), speeds up to their top speed."""
+        self.heading[ids] = yaw[ids] + self._rng.uniform(-turn, turn, len(ids))
+        self.speed[ids] = self._rng.uniform(0.0, 1.0, len(ids)) * self.top_speed[ids]
+
+    def guide(self, env: CpuSimulation) -> Guidance:
+        """The instructions as they stand."""
+        return Guidance(self.heading, self.speed, *no_target(env.num_worlds))
+
+    def advance(self, env: CpuSimulation) -> None:
+        """Change some instructions."""
+        ids = np.flatnonzero(self._rng.random(env.num_worlds) < self._rate)
+        self.redraw(ids, pose(env.physics.fields, env.index).yaw, 1.5)
+
+    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+        """Level."""
+        return np.zeros(points.shape[:2])
+
+
+def checked(guide: Guide) -> Guide:
+    """The guide, once known to be one (for a plain error where a user passes something else)."""
+    for name in ("ground", "guide", "heights"):
+        if not hasattr(guide, name):
+            raise TypeError(f"{type(guide).__name__} is no guide: it has no `{name}`. See vrodent.training.teachers.guidance.Guide.")
+    return guide

@@ -1,0 +1,81 @@
+"""The teacher's observation: the rat's senses, its own motion, and the guidance, as one vector."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vrodent.body import proprioception, sense_slices
+from vrodent.simulation import CpuSimulation
+from vrodent.training.teachers.guidance import Ground, Guidance, Guide, Pose, hand_distance, pose
+
+_AHEAD = np.array([-0.12, -0.06, 0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.44, 0.55])  # m along the torso's yaw
+_ASIDE = np.array([-0.05, 0.0, 0.05])  # m to its left
+_SCAN = np.stack(np.meshgrid(_AHEAD, _ASIDE, indexing="ij"), axis=-1).reshape(-1, 2)
+_STANDING_HEIGHT = 0.06  # m, torso above the ground when standing
+_DEEPEST = -0.05  # m; below that a hole is a hole
+
+OBSERVATION_SIZE = 158 + 3 + 3 + 3 + 38 + 3 + len(_SCAN) + 4 + 3 + 1 + 3 + 1
+"""Length of a privileged observation."""
+
+
+def _scaled_senses(env: CpuSimulation, height: np.ndarray) -> np.ndarray:
+    """Proprioception in numbers of order one, its height measured from the ground below (height (world,) m)."""
+    felt = proprioception(env.physics.fields, env.index).copy()
+    where = sense_slices()
+    for name, scale in (
+        ("joints_vel", 0.05), ("tendons_vel", 0.05), ("end_effectors_pos", 10.0), ("appendages_pos", 10.0), ("sensors_gyro", 0.1),
+    ):  # fmt: skip
+        felt[:, where[name]] *= scale
+    felt[:, where["body_height"]] = 10.0 * height[:, None]
+    felt[:, where["sensors_accelerometer"]] = np.tanh(0.05 * felt[:, where["sensors_accelerometer"]])
+    touch = env.physics.fields.sensordata[:, env.index.touch]
+    felt[:, where["sensors_touch"]] = np.tanh(5.0 * touch)
+    return felt
+
+
+def _scan(env: CpuSimulation, guide: Guide, at: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Ground heights relative to the feet, scaled and clipped (world, 39), and the torso's height above the ground below it (world,)."""
+    cos, sin = np.cos(at.yaw)[:, None], np.sin(at.yaw)[:, None]
+    x = at.position[:, :1] + cos * _SCAN[:, 0] - sin * _SCAN[:, 1]
+    y = at.position[:, 1:2] + sin * _SCAN[:, 0] + cos * _SCAN[:, 1]
+    points = np.concatenate([np.stack([x, y], axis=-1), at.position[:, None, :2]], axis=1)
+    heights = guide.heights(env, points)
+    feet = at.position[:, 2:] - _STANDING_HEIGHT
+    relative = np.clip(heights[:, :-1] - feet, -0.15, 0.15) * 8.0
+    return relative, at.position[:, 2] - np.maximum(heights[:, -1], _DEEPEST)
+
+
+def observe(env: CpuSimulation, guide: Guide, guidance: Guidance, previous_action: np.ndarray) -> np.ndarray:
+    """What a teacher sees.
+
+    Args:
+        env: the simulation, of one task.
+        guide: knows its ground.
+        guidance: instructions of this moment.
+        previous_action: (world, 38), standing-centred, zero at the start of an episode.
+
+    Returns:
+        (world, OBSERVATION_SIZE) float32: scaled senses; the pelvis' up-vector; velocity in the yaw frame; angular velocity; previous
+        action; heading error as cosine and sine; speed; ground scan; kind of situation; and where there is a target its direction in the
+        torso's frame, how near a forepaw is, the phase and the timer.
+    """
+    fields, index, at = env.physics.fields, env.index, pose(env.physics.fields, env.index)
+    worlds = env.num_worlds
+    scan, height = _scan(env, guide, at)
+    cos, sin = np.cos(at.yaw), np.sin(at.yaw)
+    v = at.velocity
+    velocity = np.stack([cos * v[:, 0] + sin * v[:, 1], -sin * v[:, 0] + cos * v[:, 1], v[:, 2]], axis=1)
+    error = guidance.heading - at.yaw
+    command = np.stack([np.cos(error), np.sin(error), guidance.speed], axis=1)
+    kind = np.tile(np.eye(len(Ground))[guide.ground], (worlds, 1))
+    tapping = float(guide.ground is Ground.TAP)
+    toward = np.einsum("wi,wij->wj", guidance.target - at.position, at.rotation)
+    near = np.tanh(10.0 * hand_distance(fields, index, guidance.target))
+    target = np.concatenate(
+        [np.clip(toward, -0.5, 0.5) * 4.0, near[:, None], np.eye(3)[guidance.phase], guidance.timer[:, None]], axis=1
+    )
+    parts = [
+        _scaled_senses(env, height), at.pelvis[:, 2], velocity, 0.1 * fields.qvel[:, 3:6], previous_action, command, scan, kind,
+        tapping * target,
+    ]  # fmt: skip
+    return np.concatenate(parts, axis=1).astype(np.float32)

@@ -1,0 +1,108 @@
+"""Rewards for teachers: walking as told, righting, rearing to tap in time. Never what is reported: that is the tasks' own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vrodent.simulation import CpuSimulation
+from vrodent.training.teachers.guidance import Ground, Guidance, Pose, hand_distance, pose
+
+_STILL = 0.08  # m/s; slower instructions mean: stand
+_NEAR_TARGET = 0.15  # m in the plane; nearer, the rat rears instead of walking
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapingConfig:
+    """Weights of the shaped reward, per control step.
+
+    Attributes:
+        upright: for torso and pelvis being upright.
+        tracking: for moving as told, upright, facing the heading.
+        action_rate: cost of the mean squared change of action.
+        sideways: cost per m/s of sideways drift.
+        tap: for the first touch of a target.
+        second_tap: for the second touch in time.
+    """
+
+    upright: float = 0.1
+    tracking: float = 0.9
+    action_rate: float = 0.1
+    sideways: float = 0.05
+    tap: float = 8.0
+    second_tap: float = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How a step went: shaped reward (world,), share of the instruction fulfilled (world,) in [0, 1], fallen over (world,) bool."""
+
+    reward: np.ndarray
+    tracking: np.ndarray
+    fallen: np.ndarray
+
+
+def _upright(at: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    torso, pelvis = at.rotation[:, 2, 2], at.pelvis[:, 2, 2]
+    return np.clip((np.minimum(torso, pelvis) - 0.3) / 0.6, 0.0, 1.0), torso, pelvis
+
+
+def _tracking(at: Pose, guidance: Guidance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share of the told speed, facing of the heading, and sideways speed, each (world,)."""
+    cos, sin = np.cos(guidance.heading), np.sin(guidance.heading)
+    along = cos * at.velocity[:, 0] + sin * at.velocity[:, 1]
+    aside = -sin * at.velocity[:, 0] + cos * at.velocity[:, 1]
+    moving = guidance.speed > _STILL
+    off = np.abs(along - guidance.speed) / np.maximum(guidance.speed, 0.1)
+    still = np.linalg.norm(at.velocity[:, :2], axis=1) / 0.3
+    share = np.clip(1.0 - np.where(moving, off, still), 0.0, 1.0)
+    facing = np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0)
+    return share, np.where(moving, facing, 0.5 + 0.5 * facing), aside
+
+
+def _tap_shaping(distance: np.ndarray, guidance: Guidance) -> np.ndarray:
+    """Near the orb until it is touched; off it, but not far, for 0.6 s; near it again; calm while waiting for the next."""
+    near = np.exp(-8.0 * distance)
+    clear = np.clip((distance - 0.025) / 0.04, 0.0, 1.0) * near / 0.6
+    between = np.where(guidance.timer < 0.62, clear, near)
+    return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * near, 0.5 * between], 0.2)
+
+
+def shape(
+    env: CpuSimulation, ground: Ground, guidance: Guidance, action_change: np.ndarray, taps: np.ndarray, config: ShapingConfig
+) -> Progress:
+    """Judge the step that has just been taken.
+
+    Args:
+        env: the simulation after the step.
+        ground: kind of situation.
+        guidance: instructions that held during the step.
+        action_change: (world, 38), action minus the one before.
+        taps: (world,) int: 0 none, 1 a first touch, 2 a second touch in time, in this step.
+        config: weights.
+
+    Returns:
+        reward, tracking and falls. In the bowl the rat must learn to right itself, so lying down is no fall there.
+    """
+    at = pose(env.physics.fields, env.index)
+    upright, torso, pelvis = _upright(at)
+    share, facing, aside = _tracking(at, guidance)
+    tracking = share * upright * facing
+    cost = config.action_rate * (action_change**2).mean(axis=1) + config.sideways * np.abs(aside)
+    if ground is Ground.TAP:
+        offset = guidance.target - at.position
+        far = np.linalg.norm(offset[:, :2], axis=1) > _NEAR_TARGET
+        distance = hand_distance(env.physics.fields, env.index, guidance.target)
+        walking = config.upright * upright + 0.4 * tracking + 0.2 * np.exp(-8.0 * distance)
+        rearing = config.upright * (np.clip(pelvis, 0.0, 1.0) + np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0))
+        rearing = rearing + _tap_shaping(distance, guidance)
+        bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0)
+        return Progress(
+            reward=np.where(far, walking, rearing) + bonus - cost, tracking=tracking, fallen=(torso < -0.1) | (pelvis < 0.1)
+        )
+    if ground is Ground.BOWL:
+        righting = 0.25 * (0.5 + 0.25 * (torso + pelvis)) + config.upright * upright + (config.tracking - 0.25) * tracking
+        return Progress(reward=righting - cost, tracking=tracking, fallen=np.zeros(len(torso), bool))
+    reward = config.upright * upright + config.tracking * tracking - cost
+    return Progress(reward=reward, tracking=tracking, fallen=(torso < 0.3) | (pelvis < 0.3))

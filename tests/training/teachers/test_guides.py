@@ -1,0 +1,86 @@
+"""Guides: ground heights against MuJoCo's own rays, ways through mazes against a shortest-path library."""
+
+import mujoco
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import shortest_path
+
+from vrodent.simulation import make
+from vrodent.training.teachers.guides import ForageGuide, GapsGuide, MazePath, checked, platform_heights, terrain_heights
+
+
+def ray_heights(env, world: int, points: np.ndarray, group: list[int]) -> np.ndarray:
+    """Height of what a ray from 2 m above meets first, among static geoms of given groups; -inf for nothing above -1 m."""
+    model, data = env.physics.models[world], mujoco.MjData(env.physics.models[world])
+    data.qpos[:] = env.physics.fields.qpos[world]
+    data.qpos[2] = 50.0  # the rat out of the way
+    mujoco.mj_forward(model, data)
+    hit = np.zeros(1, np.int32)
+    mask = np.isin(np.arange(6), group).astype(np.uint8)
+    heights = []
+    for x, y in points:
+        distance = mujoco.mj_ray(model, data, np.array([x, y, 2.0]), np.array([0.0, 0.0, -1.0]), mask, 1, -1, hit)
+        heights.append(2.0 - distance if 0 <= distance < 3.0 else -np.inf)
+    return np.array(heights)
+
+
+def test_platform_heights_are_where_rays_meet_platforms():
+    env = make("gaps", num_worlds=2, seed=5, camera=False)
+    env.reset()
+    points = np.random.default_rng(0).uniform([5.0, -0.9], [40.0, 0.9], size=(2, 300, 2))
+    told = platform_heights(env, points)
+    for world in range(2):
+        met = ray_heights(env, world, points[world], [0])
+        np.testing.assert_array_equal(told[world] == 0.0, np.isclose(met, 0.0, atol=1e-9))
+        assert (told[world] == 0.0).any() and (told[world] < 0).any()
+
+
+def test_terrain_heights_are_where_rays_meet_the_bowl():
+    env = make("bowl", num_worlds=2, seed=5, camera=False)
+    env.reset()
+    points = np.random.default_rng(0).uniform(-6.5, 6.5, size=(2, 300, 2))
+    told = terrain_heights(env, points)
+    for world in range(2):
+        met = ray_heights(env, world, points[world], [0])
+        # MuJoCo splits each 6 cm cell into two triangles; bumps bend by up to a few mm within one.
+        np.testing.assert_allclose(told[world], met, atol=0.01)
+        assert told[world].max() > 0.2
+
+
+def graph_distance(path: MazePath, start: tuple[int, int], goal: tuple[int, int]) -> float:
+    free = {(i, j) for i in range(path.size) for j in range(path.size) if not path.blocked[i, j]}
+    number = {cell: k for k, cell in enumerate(sorted(free))}
+    edges = [(number[i, j], number[i + a, j + b]) for i, j in free for a, b in ((1, 0), (0, 1)) if (i + a, j + b) in free]
+    rows, columns = np.array(edges).T
+    graph = csr_matrix((np.ones(len(edges)), (rows, columns)), shape=(len(free), len(free)))
+    return shortest_path(graph, directed=False, unweighted=True, indices=number[start])[number[goal]]
+
+
+def test_waypoints_lead_along_a_shortest_way_to_every_orb():
+    env = make("forage", num_worlds=4, seed=3, camera=False)
+    env.reset()
+    guide = ForageGuide()
+    for world, arena in enumerate(env.world_arenas):
+        path = guide._path(env, world)
+        for orb in arena.targets[: arena.num_targets]:
+            position, walked = arena.qpos[:2].copy(), 0
+            length = graph_distance(path, path.cell_of(position), path.cell_of(orb))
+            while path.cell_of(position) != path.cell_of(orb):
+                position = path.next_waypoint(position, [orb])
+                walked += 1
+                assert walked <= length
+            assert walked == length
+            assert not path.blocked[path.cell_of(position)]
+
+
+def test_guides_at_the_start():
+    env = make("forage", num_worlds=3, seed=1, camera=False)
+    env.reset()
+    guidance = checked(ForageGuide()).guide(env)
+    assert guidance.heading.shape == (3,) and np.isfinite(guidance.heading).all()
+    gaps = make("gaps", num_worlds=1, camera=False)
+    gaps.reset()
+    assert GapsGuide().guide(gaps).heading == pytest.approx(0.0, abs=1e-3)
+    with pytest.raises(TypeError, match="no `ground`"):
+        checked(object())  # type: ignore[arg-type]
