@@ -47,6 +47,12 @@ class Progress:
         if time.monotonic() - self._told > 0.2 or self._completed == self._total:
             self._tell()
 
+    def finish(self) -> None:
+        """Say that nothing is left, whatever was counted."""
+        if self._completed < self._total:
+            self._completed = self._total
+            self._tell()
+
     def _tell(self) -> None:
         self._told = time.monotonic()
         passed = self._told - self._started
