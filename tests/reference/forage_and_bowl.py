@@ -14,6 +14,8 @@ from vrodent.task.scenery import WALL_COLOURS
 if TYPE_CHECKING:
     from tests.reference.original import Original
 
+    from vrodent.simulation import CpuSimulation
+
 
 def read_forage(episode: Original, model: mujoco.MjModel) -> Arena:
     """The arena that our builder makes of the original's text maze, wall colour and orbs.
@@ -35,3 +37,20 @@ def read_bowl(episode: Original, model: mujoco.MjModel) -> Arena:
     """The terrain and the posture."""
     shape = (int(episode.model.hfield_nrow[0]), int(episode.model.hfield_ncol[0]))
     return Arena(qpos=episode.data.qpos.copy(), hfield=episode.model.hfield_data.reshape(shape).copy())
+
+
+def carry(episode: Original, simulation: CpuSimulation, qpos: np.ndarray) -> None:
+    """Put both rats into a posture, at rest, in the middle of an episode.
+
+    Args:
+        episode: the original, whose observation is brought up to date.
+        simulation: one world in the same state.
+        qpos: (74,).
+    """
+    fields = simulation.physics.fields
+    episode.data.qpos[:], episode.data.qvel[:] = qpos, 0.0
+    fields.qpos[0], fields.qvel[0] = qpos, 0.0
+    mujoco.mj_forward(episode.model, episode.data)
+    fields.forward()
+    episode.env._observation_updater.reset(episode.env.physics, episode.env.random_state)
+    episode.timestep = episode.timestep._replace(observation=episode.env._observation_updater.get_observation())

@@ -45,6 +45,7 @@ class Original:
 
     def __init__(self, task: str, seed: int, *, camera: bool = False, prepare: Callable[[Any], None] | None = None) -> None:
         self.name, self.seed = task, seed
+        np.random.seed(seed)  # noqa: NPY002 - the maze maker takes its seed from here when it is built
         self.env = getattr(basic_rodent_2020, _FACTORIES[task])(random_state=np.random.RandomState(seed))
         walker = self.env.task._walker
         walker.observables.egocentric_camera.enabled = camera
@@ -72,9 +73,33 @@ class Original:
         """This episode's arena and start, for our task's `model`."""
         return _READERS[self.name](self, model)
 
+    def orb(self) -> Any:
+        """The two-touch task's orb: dm_control's entity."""
+        return self.env.task._targets[0][0]
+
     def ids(self, kind: mujoco.mjtObj, names: tuple[str, ...]) -> np.ndarray:
         """Ids in the original's model, -1 where it has no such thing."""
         return np.array([mujoco.mj_name2id(self.model, kind, name) for name in names])
+
+
+def script_orbs(env: Any, orbs: np.ndarray) -> None:
+    """Let a two-touch environment place its orbs at given positions (orb, 3), one after the other, instead of at random."""
+    task = env.task
+    randomize, left = task._randomize_targets, [orb.copy() for orb in orbs]
+    task._target_area = (1.0, 1.0)
+
+    class Script:
+        """Stands in for the random generator: gives x, then y, and leaves the only orb where it is in the list."""
+
+        def __init__(self, xy: list[float]) -> None:
+            self.uniform = lambda low, high: xy.pop(0)
+            self.shuffle = lambda sequence: None
+
+    def scripted(physics: Any) -> None:
+        x, y, task._z_height = left.pop(0)
+        randomize(physics, random_state=Script([x, y]))
+
+    task._randomize_targets = scripted
 
 
 def _gaps(episode: Original, model: mujoco.MjModel) -> Arena:
@@ -113,6 +138,10 @@ _READERS: dict[str, Callable[[Original, mujoco.MjModel], Arena]] = {
 }  # fmt: skip
 
 
+ROUNDING = {"appendages_pos": 1e-15}
+"""The original rotates each vector in a product of its own; all else is equal to the last bit."""
+
+
 @dataclass
 class Differences:
     """Largest absolute difference of each quantity over the steps compared; 0 means equal to the last bit.
@@ -133,6 +162,11 @@ class Differences:
     total_reward: float = 0.0
     events: dict[str, list[Any]] = field(default_factory=dict)
 
+    def beyond(self, rounding: dict[str, float] | None = None) -> dict[str, float]:
+        """Quantities that differ by more than they may; empty where the episodes are equal."""
+        allowed = ROUNDING if rounding is None else rounding
+        return {name: worst for name, worst in self.largest.items() if not worst <= allowed.get(name, 0.0)}
+
     def add(self, name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
         """Note a difference; values that are equal, infinities and NaNs included, differ by 0."""
         ours, theirs = np.asarray(ours, float).reshape(-1), np.asarray(theirs, float).reshape(-1)
@@ -142,13 +176,16 @@ class Differences:
         self.largest[name] = max(self.largest.get(name, 0.0), worst)
 
 
-def compare(episode: Original, simulation: CpuSimulation, actions: np.ndarray) -> Differences:
+def compare(
+    episode: Original, simulation: CpuSimulation, actions: np.ndarray, *, after_step: Callable[[], None] | None = None
+) -> Differences:
     """Play the same actions in both and compare everything at every step, until the original ends its episode.
 
     Args:
         episode: at its start.
         simulation: one world, reset to the episode's arena.
         actions: (step, 38).
+        after_step: called when both have made a step.
     """
     found = Differences()
     _compare_state(found, episode, simulation)
@@ -164,6 +201,8 @@ def compare(episode: Original, simulation: CpuSimulation, actions: np.ndarray) -
         last = bool(ours.terminated[0] or ours.truncated[0])
         found.agree &= last == episode.timestep.last() and not ours.info.diverged[0]
         found.steps = step + 1
+        if after_step is not None:
+            after_step()
         if episode.timestep.last():
             found.ended = step
             break
@@ -182,3 +221,10 @@ def _compare_state(found: Differences, episode: Original, simulation: CpuSimulat
 def proprioception_of(simulation: CpuSimulation) -> np.ndarray:
     """(158,) float64, unrounded, of the first world."""
     return proprioception(simulation.physics.fields, simulation.index)[0]
+
+
+def wandering(seed: int, centre: np.ndarray, steps: int) -> np.ndarray:
+    """(step, 38) random actions around a centre, each kept for five steps, so that the rat is thrown about."""
+    rng = np.random.default_rng(seed)
+    size = rng.uniform(0.2, 1.0)
+    return np.clip(centre + size * np.repeat(rng.standard_normal((-(-steps // 5), 38)), 5, axis=0)[:steps], -1, 1)
