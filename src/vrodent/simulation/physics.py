@@ -16,6 +16,7 @@ from mujoco.batch import Batch, SimulationError
 
 from vrodent.body import RatIndex
 from vrodent.simulation.arena_writer import ArenaWriter
+from vrodent.simulation.touch import TouchFinder
 from vrodent.task import CONTROL_STEP, Arena, Task
 
 Variant = Literal["reference", "training"]
@@ -24,6 +25,8 @@ _BOUND = (
     "subtree_com", "subtree_linvel", "ncon",
 )  # fmt: skip
 _VEL, _ACC, _NONE = (stage.value for stage in (mujoco.mjtStage.mjSTAGE_VEL, mujoco.mjtStage.mjSTAGE_ACC, mujoco.mjtStage.mjSTAGE_NONE))
+
+_TIME_QPOS = int(mujoco.mjtState.mjSTATE_TIME | mujoco.mjtState.mjSTATE_QPOS)
 
 
 def physics_model(spec: mujoco.MjSpec, variant: Variant) -> mujoco.MjModel:
@@ -85,7 +88,14 @@ class BatchPhysics:
         self.models = [copy.copy(self.model) for _ in range(num_worlds)]
         self._writer = ArenaWriter(self.model, task.movable_geoms)
         self._targets = np.array([self.model.geom(name).id for name in task.target_geoms], dtype=int)
-        self._touching = self.index.hand_geoms if task.touching == "hands" else self.index.rat_geoms
+        touching = self.index.hand_geoms if task.touching == "hands" else self.index.rat_geoms
+        self._finder = TouchFinder(self.model, touching, self._targets)
+        sizes: dict[Any, tuple[int, ...]] = {}
+        if self._targets.size:
+            sizes = {_TIME_QPOS: (1 + self.model.nq,), "geom_xpos": (self.model.ngeom, 3)}
+        self._records = {name: np.zeros((num_worlds, self.substeps - 1, *size)) for name, size in sizes.items()}
+        self._rows = {name: np.zeros((num_worlds, self.substeps, *size)) for name, size in sizes.items()}
+        self._placed = np.full((num_worlds, self._targets.size, 3), np.nan)
         self._stage = _ACC if task.refresh == "always" and variant == "reference" else _VEL
         self._refresh = task.refresh == "outcome" and variant == "reference"
         self.fields: Any = Batch(self.model, num_worlds, num_threads, persistent=True)
@@ -131,10 +141,14 @@ class BatchPhysics:
         Args:
             positions: (world, target, 3) m.
         """
-        for model, position in zip(self.models, positions, strict=True):
-            model.geom_pos[self._targets] = position
+        moved = np.flatnonzero((positions != self._placed).any(axis=(1, 2)))
+        for world in moved:
+            model = self.models[world]
+            model.geom_pos[self._targets] = positions[world]
             model.geom_sameframe[self._targets] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
-        self.fields.set_models(self.models)
+        if moved.size:
+            self._placed[moved] = positions[moved]
+            self.fields.set_models(self.models)
 
     def step(self, ctrl: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Advance every world by one control step.
@@ -165,27 +179,18 @@ class BatchPhysics:
             self._guard(lambda: self.fields.forward(mask & ~self.diverged))
 
     def _step_touching(self) -> tuple[np.ndarray, np.ndarray]:
-        shape = (self.num_worlds, self.substeps)
-        touched, time = np.zeros((*shape, self._targets.size), bool), np.zeros(shape)
-        for k in range(self.substeps):
-            stage = self._stage if k == self.substeps - 1 else _VEL
-            self._advance(None if not self.diverged.any() else ~self.diverged, 1, stage)
-            time[:, k] = self.fields.time
-            self._find_touches(touched[:, k])
-        return touched, time
-
-    def _find_touches(self, touched: np.ndarray) -> None:
-        """Set touched (world, target) from MuJoCo's own contacts, looked at only where bounding spheres meet."""
-        positions = self.fields.geom_xpos
-        offset = positions[:, self._touching, None] - positions[:, None, self._targets]
-        reach = self.model.geom_rbound[self._touching, None] + self.model.geom_rbound[self._targets]
-        near = ((offset * offset).sum(axis=-1) <= (reach * (1 + 1e-9)) ** 2).any(axis=1)
-        for world in np.flatnonzero(near.any(axis=1)):
-            contacts = self.fields.get_data(int(world)).contact.geom
-            rat = np.isin(contacts, self._touching)
-            for t, target in enumerate(self._targets):
-                other = contacts == target
-                touched[world, t] = bool((other[:, ::-1] & rat).any())
+        """One control step, with the postures on the way recorded and searched for touches."""
+        batch, rows, last = self.fields, self._rows, self.substeps - 1
+        # A record holds the state after each physics step, but geom_xpos as it was before it.
+        self._guard(lambda: batch.rollout(last, record=tuple(self._records), out=self._records))
+        self._advance(~self.diverged if self.diverged.any() else None, 1, self._stage)
+        state, positions = rows[_TIME_QPOS], rows["geom_xpos"]
+        state[:, :last] = self._records[_TIME_QPOS]
+        state[:, last, 0], state[:, last, 1:] = batch.time, batch.qpos
+        positions[:, : last - 1] = self._records["geom_xpos"][:, 1:]
+        positions[:, last] = batch.geom_xpos
+        targets = batch.geom_xpos[:, self._targets]
+        return self._finder.find(self.models, state[..., 1:], positions, targets), state[..., 0].copy()
 
     def _advance(self, ids: np.ndarray | None, nstep: int, stage: int) -> None:
         self._guard(lambda: self.fields.step(ids, nstep, stage))
