@@ -61,7 +61,6 @@ class Mind:
         self._memory = self._initial
         self._key = None if deterministic else jax.random.key(seed)
         self._steps = 0
-        self._step = eqx.filter_jit(_step)
         self.layers = {name: h.shape[1] for name, (h, _) in _by_layer(self._initial).items()}
 
     def act(self, observation: Mapping[str, np.ndarray], restart: np.ndarray) -> dict[str, np.ndarray]:
@@ -77,7 +76,7 @@ class Mind:
         key = None if self._key is None else jax.random.fold_in(self._key, self._steps)
         self._steps += 1
         seen = {name: jnp.asarray(values) for name, values in observation.items()}
-        series, self._memory = self._step(self._agent, self._perturbation, seen, self._memory, self._initial, jnp.asarray(restart), key)
+        series, self._memory = _compiled_step(self._agent, self._perturbation, seen, self._memory, self._initial, jnp.asarray(restart), key)
         return {name: np.asarray(values) for name, values in series.items()}
 
 
@@ -95,3 +94,7 @@ def _step(
     for name, (h, c) in _by_layer(memory).items():
         series[f"activity_{name}_h"], series[f"activity_{name}_c"] = h, c
     return series, memory
+
+
+_compiled_step = eqx.filter_jit(_step)
+"""One for all recordings of a process: the next one of the same agent, or of another with its shapes, need not compile again."""

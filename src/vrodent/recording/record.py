@@ -50,6 +50,7 @@ class RecordConfig:
         num_worlds: trials run at once; 0 takes as many as divide the trials well, up to 16. The same seed gives the same arenas for any
             number, and the same values for the same number.
         num_threads: of the simulation, 0 for one a core.
+        time_limit: s after which a trial is cut short (truncated); None for the task's own limit.
         video: which videos.
     """
 
@@ -60,6 +61,7 @@ class RecordConfig:
     physics: Literal["reference", "training"] = "reference"
     num_worlds: int = 0
     num_threads: int = 0
+    time_limit: float | None = None
     video: VideoConfig = dataclasses.field(default_factory=VideoConfig)
 
     def __post_init__(self) -> None:
@@ -72,6 +74,8 @@ class RecordConfig:
             raise ValueError(f"physics must be 'reference' or 'training', got {self.physics!r}.")
         if self.num_worlds < 0:
             raise ValueError(f"num_worlds must be 0 (choose for me) or more, got {self.num_worlds}.")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise ValueError(f"time_limit must be positive seconds or None, got {self.time_limit}.")
 
     @property
     def worlds(self) -> int:
@@ -97,6 +101,7 @@ def record(
     agent_name: str = "agent",
     lineage: str = "{}",
     num_threads: int = 0,
+    time_limit: float | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Record trials of an agent.
@@ -116,6 +121,7 @@ def record(
         agent_name: for the file: letters, digits, `.`, `_`, `-`.
         lineage: JSON text on where the agent comes from.
         num_threads: of the simulation, 0 for one a core.
+        time_limit: s after which a trial is cut short (truncated); None for the task's own limit.
         overwrite: replace a session that is there.
 
     Returns:
@@ -127,27 +133,36 @@ def record(
     """
     config = RecordConfig(
         task=task, trials=trials, seed=seed, deterministic=deterministic, physics=physics, num_worlds=num_worlds,
-        num_threads=num_threads, video=video or VideoConfig(),
+        num_threads=num_threads, time_limit=time_limit, video=video or VideoConfig(),
     )  # fmt: skip
     origin = _checked(agent_name, lineage)
     out = Path(out) if out is not None else Path("sessions") / f"{agent_name}-{task}"
     check_free(out, overwrite=overwrite)
     began = time.monotonic()
     with whole_folder(out, overwrite=overwrite) as folder:
-        env = make(task, config.worlds, seed, physics=config.physics, camera=True, num_threads=config.num_threads)
-        try:
-            mind = Mind(agent, config.worlds, seed, deterministic=deterministic, perturbation=perturbation)
-            rollout = Rollout(env, mind, trials, folder, config.video, progress)
-            start = datetime.now(UTC)
-            recorded = rollout.run()
-        finally:
-            env.close()
+        recorder, recorded, start = _run(config, agent, perturbation, folder, progress)
         settings = _settings(config, agent_name, origin, perturbation)
-        info = _info(rollout, mind, recorded, agent_name, task, start, json.dumps(settings))
+        info = _info(recorder, recorded, agent_name, task, start, json.dumps(settings))
         write_nwb(folder / NWB_NAME, info, recorded, dict(RULES[task].measures) | {"diverged": "the physics failed and ended the trial"})
         summary = settings | _summary(info, recorded, time.monotonic() - began)
         (folder / SETTINGS_NAME).write_text(json.dumps(summary, indent=2) + "\n")
     return out / NWB_NAME
+
+
+def _run(
+    config: RecordConfig, agent: ActingAgent, perturbation: Perturbation | None, folder: Path, progress: Listener | None
+) -> tuple[Rollout, tuple[TrialData, ...], datetime]:
+    task: Any = get_task(config.task)
+    if config.time_limit is not None:
+        task = dataclasses.replace(task, time_limit=min(config.time_limit, task.time_limit))
+    env = make(task, config.worlds, config.seed, physics=config.physics, camera=True, num_threads=config.num_threads)
+    try:
+        mind = Mind(agent, config.worlds, config.seed, deterministic=config.deterministic, perturbation=perturbation)
+        rollout = Rollout(env, mind, config.trials, folder, config.video, progress)
+        start = datetime.now(UTC)
+        return rollout, rollout.run(), start
+    finally:
+        env.close()
 
 
 def _checked(agent_name: str, lineage: str) -> Any:
@@ -176,16 +191,14 @@ def _describe(perturbation: Perturbation) -> str:
     return str(name) if name else re.sub(r" at 0x[0-9a-f]+", "", str(perturbation))
 
 
-def _info(
-    rollout: Rollout, mind: Mind, trials: tuple[TrialData, ...], agent_name: str, task: str, start: datetime, lineage: str
-) -> SessionInfo:
+def _info(rollout: Rollout, trials: tuple[TrialData, ...], agent_name: str, task: str, start: datetime, lineage: str) -> SessionInfo:
     heads = trials[0].data["value"].shape[1]
     return SessionInfo(
         identifier=str(uuid.uuid4()),
         task=task,
         agent=agent_name,
         start=start,
-        layers=mind.layers,
+        layers=rollout.mind.layers,
         columns=rollout.body.columns | {"head": tuple(f"value{i}" for i in range(heads))},
         lineage=lineage,
         task_series=TASK_SERIES.get(task, ()),

@@ -134,7 +134,8 @@ class Rollout:
     """
 
     def __init__(self, env: Any, mind: Mind, trials: int, folder: Path, video: VideoConfig, progress: Listener | None = None) -> None:
-        self._env, self._mind, self._trials, self._folder, self._video = env, mind, trials, folder, video
+        self._env, self._trials, self._folder, self._video = env, trials, folder, video
+        self.mind = mind
         self._progress = progress
         self.body = BodyReader.of(env.model)
         self._tracker = EventTracker(env.task.name, env.num_worlds)
@@ -164,7 +165,7 @@ class Rollout:
         observation = self._start(list(range(env.num_worlds)), {})
         restart = np.ones(env.num_worlds, bool)
         while any(self._running):
-            series = self._mind.act(observation, restart)
+            series = self.mind.act(observation, restart)
             series |= self.body.read(env.physics.fields)
             series["proprioception"] = observation["proprioception"]
             # Views of live arrays: what is kept must be copied out before the step, which is what `add` does.
@@ -177,7 +178,8 @@ class Rollout:
                 self._end(world, step)
             observation = self._start(ended, step.observation)
             restart = np.isin(np.arange(env.num_worlds), ended)
-            self._tell()
+            if any(self._running):
+                self._tell()
         self._tell(last=True)
         return tuple(self._finished[number] for number in range(self._trials))
 
@@ -264,7 +266,8 @@ class Rollout:
         lengths = [trial.num_frames for trial in self._finished.values()]
         typical = float(np.mean(lengths)) if lengths else limit
         running = [one.length for one in self._running if one]
-        left = sum(max(typical - length, 0.05 * limit) for length in running) + typical * (self._trials - self._next)
+        # A trial that has outlived the typical one is as likely as not to reach half of what is left to the limit.
+        left = sum(typical - n if n < typical else max(limit - n, 0.0) / 2 for n in running) + typical * (self._trials - self._next)
         fraction = 1.0 if last else self._frames_so_far / (self._frames_so_far + left)
         passed = now - self._started
         seconds_left = passed * (1 - fraction) / fraction if self._frames_so_far else None

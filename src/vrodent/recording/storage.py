@@ -1,9 +1,10 @@
-"""A folder that appears whole or not at all."""
+"""A folder that appears whole or not at all, and a file that bears a full disk."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from vrodent.recording.errors import RecordingError
 
@@ -130,3 +132,37 @@ def _explained(error: OSError, out: Path) -> RecordingError:
             "Nothing was left there. Free some space, or record fewer trials."
         )
     return RecordingError(f"No room to write {out}. Nothing was left there. Free some space, or record fewer trials.")
+
+
+class PatientFile(io.FileIO):
+    """A file for HDF5 to write to. When the disk is full it keeps the error and takes what follows as if it were written.
+
+    HDF5 cannot close a file that it failed to write, and brings the process down when it tries once more at its end. So it is not told;
+    the caller looks at `error` once the file is closed.
+
+    Attributes:
+        error: the first error met, or None.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, unless an error was met."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left and self.error is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the file's length, unless an error was met."""
+        try:
+            return super().truncate(size) if self.error is None else size or 0
+        except OSError as error:
+            self.error = error
+            return size or 0

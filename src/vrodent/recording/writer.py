@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import ndx_pose
 import numpy as np
 from hdmf.backends.hdf5 import H5DataIO
@@ -28,6 +28,7 @@ from vrodent.recording.schema import (
     SeriesSpec,
     column_unit,
 )
+from vrodent.recording.storage import PatientFile
 from vrodent.recording.trial import Measure, SessionInfo, TrialData
 from vrodent.version import __version__
 
@@ -228,7 +229,6 @@ def write_nwb(
     info: SessionInfo,
     trials: tuple[TrialData, ...],
     measure_descriptions: dict[str, str] | None = None,
-    on_built: Callable[[], None] | None = None,
 ) -> None:
     """Write a session. Atomicity is the caller's: see `storage.whole_folder`.
 
@@ -237,7 +237,6 @@ def write_nwb(
         info: what the trials share.
         trials: the trials in order; they abut on the clock: one frame lies between the last of a trial and the first of the next.
         measure_descriptions: what each success measure means, for the table of trials.
-        on_built: called once everything is ready to be written.
 
     Raises:
         RecordingError: a series is missing or has another shape than its spec.
@@ -250,7 +249,12 @@ def write_nwb(
     _add_trials(nwb, trials, measure_descriptions or {})
     _add_events(nwb, trials)
     _add_video(nwb, info, trials, path.parent)
-    if on_built:
-        on_built()
-    with NWBHDF5IO(str(path), mode="w") as io:
-        io.write(nwb)
+    with PatientFile(path) as disk:
+        try:
+            with h5py.File(disk, "w") as file, NWBHDF5IO(file=file, mode="w") as io:
+                io.write(nwb)
+        except Exception:
+            if disk.error is None:  # else HDF5 stumbled over what was not written
+                raise
+        if disk.error is not None:
+            raise disk.error
