@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from vrodent.agent import Memory
+from vrodent.agent import AgentConfig, Memory
+from vrodent.agent.config import IMAGE_SIZE
+from vrodent.agent.memory import initial_memory
 
 
 class Unroll(NamedTuple):
@@ -18,7 +21,7 @@ class Unroll(NamedTuple):
 
     Attributes:
         proprioception: (time + 1, 158) float32.
-        egocentric: (time + 1, 64, 64, 3) uint8; (time + 1, 0) for an agent without a camera.
+        egocentric: (time + 1, 64, 64, 3) uint8.
         reset: (time + 1,) float32, 1 where the agent's memory is emptied before the row.
         acted: (time,) float32, 1 where an action was taken, 0 for final observations and steps whose physics diverged.
         action: (time, 38) float32, the agent's action, before it becomes MuJoCo's control.
@@ -31,15 +34,43 @@ class Unroll(NamedTuple):
         memory: the agent's memory before the first row, each leaf (units,).
     """
 
-    proprioception: np.ndarray
-    egocentric: np.ndarray
-    reset: np.ndarray
-    acted: np.ndarray
-    action: np.ndarray
-    behaviour_mean: np.ndarray
-    behaviour_log_std: np.ndarray
-    reward: np.ndarray
-    discount: np.ndarray
-    teacher_mean: np.ndarray
-    teacher_log_std: np.ndarray
+    proprioception: Any
+    egocentric: Any
+    reset: Any
+    acted: Any
+    action: Any
+    behaviour_mean: Any
+    behaviour_log_std: Any
+    reward: Any
+    discount: Any
+    teacher_mean: Any
+    teacher_log_std: Any
     memory: Memory
+
+
+def unroll_shapes(config: AgentConfig, length: int, taught: bool) -> Unroll:
+    """Shapes and types of one world's unroll of so many steps, with or without a teacher's labels."""
+
+    def of(*shape: int, dtype: type = np.float32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    size, labels = config.action_size, config.action_size if taught else 0
+    return Unroll(
+        proprioception=of(length + 1, config.proprioception_size),
+        egocentric=of(length + 1, IMAGE_SIZE, IMAGE_SIZE, 3, dtype=np.uint8),
+        reset=of(length + 1),
+        acted=of(length),
+        action=of(length, size),
+        behaviour_mean=of(length, size),
+        behaviour_log_std=of(length, size),
+        reward=of(length),
+        discount=of(length),
+        teacher_mean=of(length, labels),
+        teacher_log_std=of(length, labels),
+        memory=jax.tree.map(lambda leaf: of(leaf.shape[1]), jax.eval_shape(lambda: initial_memory(config, 1))),
+    )
+
+
+def empty_unroll(shapes: Unroll, num_worlds: int) -> Unroll:
+    """Zeros of those shapes, the world axis first."""
+    return jax.tree.map(lambda leaf: np.zeros((num_worlds, *leaf.shape), leaf.dtype), shapes)

@@ -1,0 +1,215 @@
+"""Collecting: an actor runs the agent in the worlds of one task and cuts what happens into unrolls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from vrodent.agent import Agent, Memory, forget
+from vrodent.simulation import CpuSimulation
+from vrodent.training.snapshot import restore, snapshot
+from vrodent.training.unroll import Unroll, empty_unroll, unroll_shapes
+
+
+class Teacher(Protocol):
+    """Who labels what the student sees with what it should have done. It may look at anything in the simulation."""
+
+    def observe(self, env: CpuSimulation, /) -> np.ndarray:
+        """The teacher's own, privileged observation of the present moment, (world, n)."""
+        ...
+
+    def act(self, observation: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log standard deviation, each (world, 38), in the student's standing-centred actions."""
+        ...
+
+
+@runtime_checkable
+class FollowingTeacher(Protocol):
+    """A teacher that also keeps track of what is done, such as the last action."""
+
+    def follow(self, action: np.ndarray, fresh: np.ndarray, /) -> None:
+        """Told after each step: the action (world, 38) that was taken, and which worlds (world,) have just begun an episode."""
+        ...
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What it keeps, as arrays."""
+        ...
+
+    def restore(self, arrays: Mapping[str, np.ndarray], /) -> None:
+        """Go back to a snapshot."""
+        ...
+
+
+class Episode(NamedTuple):
+    """A finished episode: undiscounted sum of rewards in the task's own units, number of steps, how it ended."""
+
+    task: int
+    reward: float
+    length: int
+    terminated: bool
+    diverged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorConfig:
+    """How one actor collects.
+
+    Attributes:
+        task: index of the task, the same as of its value head.
+        unroll_length: steps of an unroll.
+        seed: of the actions drawn.
+    """
+
+    task: int
+    unroll_length: int
+    seed: int
+
+
+@eqx.filter_jit
+def _act(
+    agent: Agent, observation: dict[str, Any], memory: Memory, reset: Any, key: jax.Array, row: int
+) -> tuple[jax.Array, jax.Array, jax.Array, Memory]:
+    output, memory = agent.act(observation, forget(memory, reset), jax.random.fold_in(key, row))
+    return output.action, output.mean, output.log_std, memory
+
+
+class ActorRun:
+    """The worlds of one task and the agent's memory in them.
+
+    Episodes are not cut by unrolls: one goes on where the last one stopped. A world whose episode has ended spends one row at its final
+    observation and is reset after it, see `Unroll`.
+
+    Args:
+        config: of the collecting.
+        agent: any agent of the architecture that will act.
+        simulation: fresh; its first reset is made here.
+        teacher: labels every row; None for unrolls without labels.
+    """
+
+    def __init__(self, config: ActorConfig, agent: Agent, simulation: CpuSimulation, teacher: Teacher | None = None) -> None:
+        self.config = config
+        self.simulation = simulation
+        self.teacher = teacher
+        self.collected = 0
+        self.episodes: list[Episode] = []
+        self.seconds = 0.0
+        worlds = simulation.num_worlds
+        self._memory: Memory = agent.initial_memory(worlds)
+        self._observation = simulation.reset()
+        self._ended = np.zeros(worlds, bool)
+        self._reset = np.ones(worlds, bool)
+        self._return, self._length = np.zeros(worlds), np.zeros(worlds, int)
+        self._follow(np.zeros((worlds, agent.config.action_size), np.float32), np.ones(worlds, bool))
+        self._label = self._ask()
+
+    def collect(self, agent: Agent, teacher_share: float = 0.0) -> Unroll:
+        """Run every world for one unroll.
+
+        Args:
+            agent: who acts.
+            teacher_share: probability that in a world the teacher acts in the student's stead for the length of this unroll. The unroll
+                then holds the teacher's Gaussian as the behaviour, so that importance ratios stay true.
+
+        Returns:
+            arrays with the world axis first.
+        """
+        begin = time.perf_counter()
+        worlds, length = self.simulation.num_worlds, self.config.unroll_length
+        rng = np.random.default_rng([self.config.seed, self.config.task, self.collected])
+        driven = rng.random(worlds) < teacher_share if self.teacher is not None else np.zeros(worlds, bool)
+        key = jax.random.key(int(rng.integers(2**31)))
+        unroll = empty_unroll(unroll_shapes(agent.config, length, self.teacher is not None), worlds)
+        unroll = unroll._replace(memory=jax.tree.map(np.asarray, self._memory))
+        for row in range(length):
+            self._step(agent, unroll, row, key, driven, rng)
+        self._write_observation(unroll, length)
+        self.collected += 1
+        self.seconds += time.perf_counter() - begin
+        return unroll
+
+    def drain(self) -> list[Episode]:
+        """Episodes that have finished since the last call."""
+        finished, self.episodes = self.episodes, []
+        return finished
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Everything that the next unroll depends on beside the agent, as arrays."""
+        arrays = {f"simulation.{name}": array for name, array in snapshot(self.simulation).items()}
+        arrays |= {f"memory{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._memory))}
+        arrays |= {f"observation.{name}": array for name, array in self._observation.items()}
+        if self._label is not None:
+            arrays["label_mean"], arrays["label_log_std"] = self._label
+        if isinstance(self.teacher, FollowingTeacher):
+            arrays |= {f"teacher.{name}": array for name, array in self.teacher.snapshot().items()}
+        own = {name: getattr(self, f"_{name}") for name in ("ended", "reset", "return", "length")}
+        return arrays | own | {"collected": np.array(self.collected)}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go back to a snapshot of a run made with the same arguments."""
+        restore(self.simulation, _under("simulation.", arrays))
+        structure = jax.tree.structure(self._memory)
+        self._memory = jax.tree.unflatten(structure, [jax.numpy.asarray(arrays[f"memory{i}"]) for i in range(structure.num_leaves)])
+        self._observation = _under("observation.", arrays)
+        self._label = (arrays["label_mean"], arrays["label_log_std"]) if "label_mean" in arrays else None
+        if isinstance(self.teacher, FollowingTeacher):
+            self.teacher.restore(_under("teacher.", arrays))
+        for name in ("ended", "reset", "return", "length"):
+            setattr(self, f"_{name}", arrays[name].copy())
+        self.collected = int(arrays["collected"])
+
+    def _step(self, agent: Agent, unroll: Unroll, row: int, key: jax.Array, driven: np.ndarray, rng: np.random.Generator) -> None:
+        self._write_observation(unroll, row)
+        action, mean, log_std, self._memory = _act(agent, self._observation, self._memory, self._reset, key, row)
+        action, mean, log_std = np.array(action), np.array(mean), np.array(log_std)
+        if self._label is not None:
+            unroll.teacher_mean[:, row], unroll.teacher_log_std[:, row] = self._label
+            noise = rng.standard_normal(action.shape, dtype=np.float32)
+            taught = self._label[0] + np.exp(self._label[1]) * noise
+            for own, teachers in ((action, taught), (mean, self._label[0]), (log_std, self._label[1])):
+                own[driven] = teachers[driven]
+        control = np.clip(np.asarray(agent.stance) + agent.config.action_scale * action, -1.0, 1.0)
+        step = self.simulation.step(control)
+        going = ~self._ended
+        unroll.action[:, row], unroll.behaviour_mean[:, row], unroll.behaviour_log_std[:, row] = action, mean, log_std
+        unroll.acted[:, row] = going & ~step.info.diverged
+        unroll.reward[:, row] = np.where(going, step.reward, 0.0)
+        unroll.discount[:, row] = np.where(going, np.where(step.terminated, step.info.discount, 1.0), 0.0)
+        self._return += unroll.reward[:, row]
+        self._length += going
+        over = (step.terminated | step.truncated) & going
+        self._finish(over, step.terminated, step.info.diverged)
+        self._observation = self.simulation.reset(self._ended) if self._ended.any() else step.observation
+        self._reset, self._ended = self._ended, over
+        self._follow(action, self._reset)
+        self._label = self._ask()
+
+    def _finish(self, over: np.ndarray, terminated: np.ndarray, diverged: np.ndarray) -> None:
+        for world in np.flatnonzero(over):
+            reward, length = float(self._return[world]), int(self._length[world])
+            self.episodes.append(Episode(self.config.task, reward, length, bool(terminated[world]), bool(diverged[world])))
+        self._return[over], self._length[over] = 0.0, 0
+
+    def _write_observation(self, unroll: Unroll, row: int) -> None:
+        unroll.proprioception[:, row] = self._observation["proprioception"]
+        unroll.egocentric[:, row] = self._observation["egocentric"]
+        unroll.reset[:, row] = self._reset
+
+    def _follow(self, action: np.ndarray, fresh: np.ndarray) -> None:
+        if isinstance(self.teacher, FollowingTeacher):
+            self.teacher.follow(action, fresh)
+
+    def _ask(self) -> tuple[np.ndarray, np.ndarray] | None:
+        if self.teacher is None:
+            return None
+        mean, log_std = self.teacher.act(self.teacher.observe(self.simulation))
+        return np.asarray(mean, np.float32), np.asarray(log_std, np.float32)
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): np.array(array) for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,218 @@
+"""The loss of a batch of unrolls: critic, actor and teaching, each of which can be switched off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vrodent.agent import Agent
+from vrodent.training.gaussian import Gaussian, log_prob
+from vrodent.training.kickstart import TeachingConfig, teaching_loss, teaching_weight
+from vrodent.training.popart import TargetStatistics, deviation, unnormalise
+from vrodent.training.unroll import Unroll
+from vrodent.training.vmpo import Duals, VmpoConfig, vmpo_loss
+from vrodent.training.vtrace import vtrace_targets
+
+_LARGEST_LOG_RATIO = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """What is descended.
+
+    Attributes:
+        gamma: discount per control step of 0.02 s.
+        clip_rho, clip_c: V-trace's bounds of importance ratios.
+        critic_policy: whose value the critic learns: "target", the learning agent's, corrected off-policy by V-trace (the paper's); or
+            "behaviour", that of whoever acted, without correction: while a teacher still changes the agent so much that hardly a replayed
+            action is likely under it, a corrected critic would learn nothing.
+        value_weight: of the critic's squared error, in standard deviations of the task's targets.
+        policy_weight: of the actor's loss; 0 leaves it out.
+        anchor: what the actor's KL is measured from: a slowly following copy of the agent, or the Gaussians the actions came from.
+        burn_in: first steps of an unroll that only warm up the memory.
+        vmpo: of the actor.
+        teaching: of the teachers.
+        task_teaching: factor of the teaching term per task, in the order of the tasks; empty is 1 for all.
+    """
+
+    gamma: float = 0.99
+    clip_rho: float = 1.0
+    clip_c: float = 1.0
+    critic_policy: Literal["target", "behaviour"] = "target"
+    value_weight: float = 1.0
+    policy_weight: float = 1.0
+    anchor: Literal["copy", "behaviour"] = "copy"
+    burn_in: int = 0
+    vmpo: VmpoConfig = field(default_factory=VmpoConfig)
+    teaching: TeachingConfig = field(default_factory=TeachingConfig)
+    task_teaching: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.gamma < 1.0:
+            raise ValueError(f"loss.gamma must be in [0, 1), but is {self.gamma}.")
+        for name in ("clip_rho", "clip_c"):
+            if getattr(self, name) <= 0.0:
+                raise ValueError(f"loss.{name} must be positive, but is {getattr(self, name)}.")
+        for name in ("value_weight", "policy_weight", "burn_in"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"loss.{name} must not be negative, but is {getattr(self, name)}.")
+        if self.critic_policy not in ("target", "behaviour") or self.anchor not in ("copy", "behaviour"):
+            raise ValueError(f"loss.critic_policy {self.critic_policy!r} or loss.anchor {self.anchor!r} is not a choice.")
+
+    @property
+    def needs_copy(self) -> bool:
+        """Whether the anchor has to be unrolled beside the agent."""
+        return self.policy_weight > 0.0 and self.anchor == "copy"
+
+
+class LossReport(NamedTuple):
+    """What a loss is made of. Terms are scalars, as weighted in the total; the rest is (task,), means over the rows that count.
+
+    Attributes:
+        importance_ratio: mean of min(ratio, clip_rho): near 1 on-policy, near 0 where replay is too old to learn a value from.
+        explained: 1 - variance(target - value) / variance(target): how much of the returns the critic foresees.
+        teaching_distance: root mean square difference of the student's and the teacher's mean action, in units of action; NaN untaught.
+        deviation: mean standard deviation of the policy, in units of action.
+    """
+
+    value: jax.Array
+    policy: jax.Array
+    temperature: jax.Array
+    penalty: jax.Array
+    dual: jax.Array
+    teaching: jax.Array
+    importance_ratio: jax.Array
+    explained: jax.Array
+    mean_value: jax.Array
+    mean_reward: jax.Array
+    kl_mean: jax.Array
+    kl_covariance: jax.Array
+    teaching_distance: jax.Array
+    deviation: jax.Array
+
+
+class LossOutput(NamedTuple):
+    """The report, and the value targets (time, world) with the mask of rows that count, for PopArt."""
+
+    report: LossReport
+    target: jax.Array
+    counted: jax.Array
+
+
+def unroll_loss(
+    config: LossConfig,
+    agent: Agent,
+    anchor: Agent | None,
+    duals: Duals,
+    statistics: TargetStatistics,
+    unroll: Unroll,
+    task: jax.Array,
+    update: jax.Array,
+) -> tuple[jax.Array, LossOutput]:
+    """The loss of a batch.
+
+    Args:
+        config: weights.
+        agent: that learns; gradients flow to it and to the duals only.
+        anchor: the copy that bounds the actor, where `config.needs_copy`.
+        duals: (task,).
+        statistics: of the value targets, (task,); the agent's value heads are normalised by them.
+        unroll: arrays (time, world, ...).
+        task: (world,), index of each unroll's task, which is the index of its value head.
+        update: scalar, for annealing.
+
+    Returns:
+        the loss, a scalar, and what it is made of.
+    """
+    observation = {"proprioception": unroll.proprioception, "egocentric": unroll.egocentric}
+    output, _ = agent.unroll(observation, unroll.memory, unroll.reset > 0.0)
+    policy = Gaussian(output.mean[:-1], output.log_std[:-1])
+    counted = unroll.acted * (jnp.arange(unroll.acted.shape[0]) >= config.burn_in)[:, None]
+    rows = _Rows(policy, Gaussian(unroll.behaviour_mean, unroll.behaviour_log_std), counted, unroll, task, statistics)
+    ratio = _importance_ratio(config, rows)
+    value_loss, target, advantage, critic = _critic(config, rows, output.value, ratio)
+    terms = dict.fromkeys(("policy", "temperature", "penalty", "dual", "teaching"), jnp.zeros(())) | {"value": value_loss}
+    divergences = dict.fromkeys(("kl_mean", "kl_covariance"), jnp.zeros_like(statistics.mean))
+    if config.policy_weight > 0.0:
+        held = rows.behaviour
+        if config.needs_copy and anchor is not None:
+            copied, _ = anchor.unroll(observation, unroll.memory, unroll.reset > 0.0)
+            held = Gaussian(copied.mean[:-1], copied.log_std[:-1])
+        weight = jnp.minimum(ratio, 1.0)
+        actor = vmpo_loss(config.vmpo, duals, task, advantage, weight, counted, unroll.action, policy, held)
+        terms |= {name: config.policy_weight * getattr(actor, name) for name in ("policy", "temperature", "penalty", "dual")}
+        divergences = {name: getattr(actor, name) for name in divergences}
+    terms["teaching"], distance = _teaching(config, rows, update)
+    spread = rows.by_task(jnp.mean(jnp.exp(policy.log_std), axis=-1))
+    report = LossReport(**terms, **divergences, **critic, teaching_distance=distance, deviation=spread)
+    return jnp.sum(jnp.stack(list(terms.values()))), LossOutput(jax.lax.stop_gradient(report), target, counted)
+
+
+class _Rows(NamedTuple):
+    """What every term needs; arrays (time, world, ...) of the rows with an action."""
+
+    policy: Gaussian
+    behaviour: Gaussian
+    counted: jax.Array
+    unroll: Unroll
+    task: jax.Array
+    statistics: TargetStatistics
+
+    def by_task(self, x: jax.Array) -> jax.Array:
+        """Means (task,) over each task's rows that count, NaN for a task without any."""
+        member = jax.nn.one_hot(self.task, self.statistics.mean.shape[0], axis=0)[:, None, :] * self.counted
+        return jnp.sum(member * x, axis=(1, 2)) / jnp.sum(member, axis=(1, 2))
+
+
+def _critic(
+    config: LossConfig, rows: _Rows, heads: jax.Array, ratio: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, dict[str, jax.Array]]:
+    """The critic's loss, value targets in units of return, advantages in standard deviations of them, and what to report."""
+    task, unroll = rows.task, rows.unroll
+    head = jnp.broadcast_to(task[None, :, None], (*heads.shape[:2], 1))
+    value = unnormalise(rows.statistics, jnp.take_along_axis(heads, head, axis=2)[..., 0], task)
+    kept = jax.lax.stop_gradient(value)
+    discount = config.gamma * unroll.discount
+    clips = {"clip_rho": config.clip_rho, "clip_c": config.clip_c}
+    target, advantage = vtrace_targets(unroll.reward, discount, kept[:-1], kept[-1], ratio, **clips)
+    scale = deviation(rows.statistics)[task]
+    loss = config.value_weight * 0.5 * _mean(((value[:-1] - target) / scale) ** 2, rows.counted)
+
+    def variance(x: jax.Array) -> jax.Array:
+        return rows.by_task(x**2) - rows.by_task(x) ** 2
+
+    report = {
+        "importance_ratio": rows.by_task(jnp.minimum(ratio, config.clip_rho)),
+        "explained": 1.0 - variance(target - kept[:-1]) / variance(target),
+        "mean_value": rows.by_task(kept[:-1]),
+        "mean_reward": rows.by_task(unroll.reward),
+    }
+    return loss, target, advantage / scale, report
+
+
+def _teaching(config: LossConfig, rows: _Rows, update: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The teaching term, weighted, and the distance (task,) of the student's mean actions from the teacher's."""
+    unroll, num_tasks = rows.unroll, rows.statistics.mean.shape[0]
+    if not unroll.teacher_mean.shape[-1]:
+        return jnp.zeros(()), jnp.full(num_tasks, jnp.nan)
+    teacher = Gaussian(unroll.teacher_mean, unroll.teacher_log_std)
+    factor = jnp.asarray(config.task_teaching or (1.0,) * num_tasks)[rows.task]
+    divergence = teaching_loss(config.teaching, teacher, rows.policy) * factor
+    distance = jnp.sqrt(rows.by_task(jnp.mean((rows.policy.mean - teacher.mean) ** 2, axis=-1)))
+    return teaching_weight(config.teaching, update) * _mean(divergence, rows.counted), distance
+
+
+def _importance_ratio(config: LossConfig, rows: _Rows) -> jax.Array:
+    """(time, world), 0 where nothing was done, so that V-trace stops there; no gradient flows through it."""
+    if config.critic_policy == "behaviour":
+        return rows.unroll.acted
+    difference = log_prob(rows.policy, rows.unroll.action) - log_prob(rows.behaviour, rows.unroll.action)
+    bounded = jnp.clip(difference, -_LARGEST_LOG_RATIO, _LARGEST_LOG_RATIO)
+    return jax.lax.stop_gradient(jnp.exp(bounded)) * rows.unroll.acted
+
+
+def _mean(x: jax.Array, mask: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.where(mask > 0.0, x, 0.0)) / jnp.maximum(jnp.sum(mask), 1.0)
