@@ -14,26 +14,26 @@ from vrodent.agent.layers import LSTM, PatchConvolution
 
 
 def test_lstm_step_is_equinox_lstm_cell() -> None:
-    layer = LSTM(6, 5, jax.random.key(0))
+    layer = LSTM(6, 5, np.random.default_rng(0))
     cell = eqx.nn.LSTMCell(6, 5, key=jax.random.key(1))
     cell = eqx.tree_at(lambda c: (c.weight_ih, c.weight_hh, c.bias), cell, (layer.weight_input.T, layer.weight_hidden.T, layer.bias))
-    x, h, c = (jax.random.normal(jax.random.key(i), (4, n)) for i, n in ((2, 6), (3, 5), (4, 5)))
-    after, _ = layer.update(layer.drive(x), LSTMMemory(h, c))
+    x, h, c = (np.random.default_rng(n).standard_normal((4, n), np.float32) for n in (6, 5, 5))
+    after, _ = layer.update(layer.drive(jnp.asarray(x)), LSTMMemory(jnp.asarray(h), jnp.asarray(c)))
     expected_h, expected_c = jax.vmap(cell)(x, (h, c))
     np.testing.assert_allclose(after.h, expected_h, atol=1e-6)
     np.testing.assert_allclose(after.c, expected_c, atol=1e-6)
 
 
 def test_patch_convolution_is_a_strided_convolution() -> None:
-    layer = PatchConvolution(4, 3, 8, jax.random.key(0))
-    image = jax.random.normal(jax.random.key(1), (2, 16, 12, 3))
+    layer = PatchConvolution(4, 3, 8, np.random.default_rng(0))
+    image = jnp.asarray(np.random.default_rng(1).standard_normal((2, 16, 12, 3)), jnp.float32)
     expected = jax.lax.conv_general_dilated(image, layer.weight, (4, 4), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     np.testing.assert_allclose(layer(image), expected, atol=1e-5)
 
 
 def test_image_encoder_flops_are_those_that_xla_counts() -> None:
     config = AgentConfig()
-    encoder = ImageEncoder(config, jax.random.key(0))
+    encoder = ImageEncoder(config, np.random.default_rng(0))
     image = jnp.zeros((8, 64, 64, 3), jnp.uint8)
     analysis = jax.jit(lambda x: encoder(x)).lower(image).cost_analysis()
     assert analysis is not None
@@ -45,9 +45,9 @@ def test_image_encoder_flops_are_those_that_xla_counts() -> None:
 
 
 def test_image_encoder_uses_every_pixel() -> None:
-    encoder = ImageEncoder(AgentConfig(), jax.random.key(0))
-    image = jax.random.uniform(jax.random.key(1), (1, 64, 64, 3)) * 255.0
-    gradient = jax.grad(lambda x: jnp.sum(encoder(x)[:, 0]))(image)
+    encoder = ImageEncoder(AgentConfig(), np.random.default_rng(0))
+    image = jnp.asarray(np.random.default_rng(1).uniform(0.0, 255.0, (1, 64, 64, 3)), jnp.float32)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(encoder(x)[:, 0])))(image)
     assert float(jnp.mean(gradient != 0.0)) > 0.9
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vrodent.agent.config import IMAGE_SIZE, AgentConfig
 from vrodent.agent.layers import Linear, NormedLayer, PatchConvolution, ResidualBlock
@@ -19,7 +22,7 @@ class Normaliser(eqx.Module):
     std: jax.Array
 
     def __init__(self, size: int) -> None:
-        self.mean, self.std = jnp.zeros(size), jnp.ones(size)
+        self.mean, self.std = jnp.asarray(np.zeros(size, np.float32)), jnp.asarray(np.ones(size, np.float32))
 
     def __call__(self, proprioception: jax.Array) -> jax.Array:
         mean, std = jax.lax.stop_gradient((self.mean, self.std))
@@ -31,10 +34,9 @@ class ProprioceptionEncoder(eqx.Module):
 
     layers: tuple[NormedLayer, ...]
 
-    def __init__(self, config: AgentConfig, key: jax.Array) -> None:
+    def __init__(self, config: AgentConfig, rng: np.random.Generator) -> None:
         sizes = (config.proprioception_size, *config.proprioception_layers)
-        keys = jax.random.split(key, len(sizes))
-        self.layers = tuple(NormedLayer(a, b, k) for a, b, k in zip(sizes, sizes[1:], keys, strict=False))
+        self.layers = tuple(NormedLayer(a, b, rng) for a, b in pairwise(sizes))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for layer in self.layers:
@@ -52,16 +54,14 @@ class ImageEncoder(eqx.Module):
     stages: tuple[tuple[PatchConvolution, tuple[ResidualBlock, ...]], ...]
     dense: NormedLayer
 
-    def __init__(self, config: AgentConfig, key: jax.Array) -> None:
+    def __init__(self, config: AgentConfig, rng: np.random.Generator) -> None:
         stages, channels_in, side, size = [], 3, config.image_stem, IMAGE_SIZE
-        key, dense_key = jax.random.split(key)
         for channels, blocks in zip(config.image_channels, config.image_blocks, strict=True):
-            key, *keys = jax.random.split(key, blocks + 2)
-            convolution = PatchConvolution(side, channels_in, channels, keys[0])
-            stages.append((convolution, tuple(ResidualBlock(channels, k) for k in keys[1:])))
+            convolution = PatchConvolution(side, channels_in, channels, rng)
+            stages.append((convolution, tuple(ResidualBlock(channels, rng) for _ in range(blocks))))
             size, channels_in, side = size // side, channels, 2
         self.stages = tuple(stages)
-        self.dense = NormedLayer(size * size * channels_in, config.image_features, dense_key)
+        self.dense = NormedLayer(size * size * channels_in, config.image_features, rng)
 
     def __call__(self, image: jax.Array) -> jax.Array:
         """(image, 64, 64, 3) uint8 -> (image, features)."""
@@ -94,11 +94,10 @@ class ValueHead(eqx.Module):
     hidden: tuple[NormedLayer, ...]
     output: Linear
 
-    def __init__(self, config: AgentConfig, key: jax.Array) -> None:
+    def __init__(self, config: AgentConfig, rng: np.random.Generator) -> None:
         sizes = (config.core_size, *config.value_layers)
-        keys = jax.random.split(key, len(sizes))
-        self.hidden = tuple(NormedLayer(a, b, k) for a, b, k in zip(sizes, sizes[1:], keys, strict=False))
-        self.output = Linear(sizes[-1], config.num_value_heads, keys[-1], scale=0.1)
+        self.hidden = tuple(NormedLayer(a, b, rng) for a, b in pairwise(sizes))
+        self.output = Linear(sizes[-1], config.num_value_heads, rng, scale=0.1)
 
     def __call__(self, core: jax.Array) -> jax.Array:
         """(..., core units) -> (..., heads)."""

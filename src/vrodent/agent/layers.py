@@ -1,13 +1,25 @@
-"""The layers of the network. All take leading batch axes: `(..., size)` or `(image, row, column, channel)`."""
+"""The layers of the network. All take leading batch axes: `(..., size)` or `(image, row, column, channel)`.
+
+Initial weights are drawn with NumPy: the same seed gives the same network whatever the version of JAX, and drawing compiles nothing.
+"""
 
 from __future__ import annotations
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import he_normal, lecun_normal, orthogonal
+import numpy as np
 
 from vrodent.agent.memory import LSTMMemory
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], variance: float) -> jax.Array:
+    return jnp.asarray(rng.normal(0.0, variance**0.5, shape), jnp.float32)
+
+
+def _orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
+    q, r = np.linalg.qr(rng.standard_normal((size, size)))
+    return q * np.sign(np.diag(r))  # uniform over rotations, Mezzadri 2007
 
 
 class Linear(eqx.Module):
@@ -16,9 +28,9 @@ class Linear(eqx.Module):
     weight: jax.Array
     bias: jax.Array
 
-    def __init__(self, size_in: int, size_out: int, key: jax.Array, scale: float = 1.0) -> None:
-        self.weight = scale * lecun_normal()(key, (size_in, size_out))
-        self.bias = jnp.zeros(size_out)
+    def __init__(self, size_in: int, size_out: int, rng: np.random.Generator, scale: float = 1.0) -> None:
+        self.weight = _normal(rng, (size_in, size_out), scale**2 / size_in)
+        self.bias = jnp.asarray(np.zeros(size_out, np.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x @ self.weight + self.bias
@@ -31,9 +43,9 @@ class NormedLayer(eqx.Module):
     gain: jax.Array
     shift: jax.Array
 
-    def __init__(self, size_in: int, size_out: int, key: jax.Array) -> None:
-        self.linear = Linear(size_in, size_out, key)
-        self.gain, self.shift = jnp.ones(size_out), jnp.zeros(size_out)
+    def __init__(self, size_in: int, size_out: int, rng: np.random.Generator) -> None:
+        self.linear = Linear(size_in, size_out, rng)
+        self.gain, self.shift = jnp.asarray(np.ones(size_out, np.float32)), jnp.asarray(np.zeros(size_out, np.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = self.linear(x)
@@ -49,9 +61,9 @@ class PatchConvolution(eqx.Module):
     weight: jax.Array
     bias: jax.Array
 
-    def __init__(self, side: int, channels_in: int, channels_out: int, key: jax.Array) -> None:
-        self.weight = he_normal(in_axis=(0, 1, 2), out_axis=3)(key, (side, side, channels_in, channels_out))
-        self.bias = jnp.zeros(channels_out)
+    def __init__(self, side: int, channels_in: int, channels_out: int, rng: np.random.Generator) -> None:
+        self.weight = _normal(rng, (side, side, channels_in, channels_out), 2.0 / (side * side * channels_in))
+        self.bias = jnp.asarray(np.zeros(channels_out, np.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         side, _, channels_in, channels_out = self.weight.shape
@@ -68,11 +80,10 @@ class ResidualBlock(eqx.Module):
     first_bias: jax.Array
     second_bias: jax.Array
 
-    def __init__(self, channels: int, key: jax.Array) -> None:
-        shape, keys = (3, 3, channels, channels), jax.random.split(key)
-        draw = he_normal(in_axis=(0, 1, 2), out_axis=3)
-        self.first, self.second = draw(keys[0], shape), 0.5 * draw(keys[1], shape)
-        self.first_bias, self.second_bias = jnp.zeros(channels), jnp.zeros(channels)
+    def __init__(self, channels: int, rng: np.random.Generator) -> None:
+        shape, variance = (3, 3, channels, channels), 2.0 / (9 * channels)
+        self.first, self.second = _normal(rng, shape, variance), _normal(rng, shape, variance / 4.0)
+        self.first_bias = self.second_bias = jnp.asarray(np.zeros(channels, np.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = _convolve(jax.nn.relu(x), self.first) + self.first_bias
@@ -96,11 +107,10 @@ class LSTM(eqx.Module):
     weight_hidden: jax.Array
     bias: jax.Array
 
-    def __init__(self, size_in: int, units: int, key: jax.Array) -> None:
-        keys = jax.random.split(key, 5)
-        self.weight_input = lecun_normal()(keys[0], (size_in, 4 * units))
-        self.weight_hidden = jnp.concatenate([orthogonal()(k, (units, units)) for k in keys[1:]], axis=1)
-        self.bias = jnp.zeros(4 * units).at[units : 2 * units].set(1.0)
+    def __init__(self, size_in: int, units: int, rng: np.random.Generator) -> None:
+        self.weight_input = _normal(rng, (size_in, 4 * units), 1.0 / size_in)
+        self.weight_hidden = jnp.asarray(np.concatenate([_orthogonal(rng, units) for _ in range(4)], axis=1), jnp.float32)
+        self.bias = jnp.asarray(np.repeat([0.0, 1.0, 0.0, 0.0], units), jnp.float32)
 
     def drive(self, x: jax.Array) -> jax.Array:
         """What the input contributes to the gates, (..., in) -> (..., 4 units). No step depends on another here, so an unroll does it in

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vrodent.agent.config import AgentConfig
 
@@ -62,7 +63,7 @@ def initial_memory(config: AgentConfig, num_worlds: int) -> Memory:
         raise ValueError(f"num_worlds must be at least 1, not {num_worlds}")
 
     def zeros(size: int) -> LSTMMemory:
-        return LSTMMemory(jnp.zeros((num_worlds, size)), jnp.zeros((num_worlds, size)))
+        return LSTMMemory(*(jnp.asarray(np.zeros((num_worlds, size), np.float32)) for _ in range(2)))
 
     return Memory(zeros(config.core_size), tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers)))
 

@@ -19,6 +19,8 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 from vrodent.agent import gaussian
 from vrodent.agent.config import AgentConfig
@@ -71,31 +73,31 @@ class Agent(eqx.Module):
     stance: jax.Array
     config: AgentConfig = eqx.field(static=True)
 
-    def __init__(self, config: AgentConfig, seed: int | jax.Array = 0, stance: jax.Array | None = None) -> None:
+    def __init__(self, config: AgentConfig, seed: int = 0, stance: ArrayLike | None = None) -> None:
         """Draw an untrained agent, which stands.
 
         Args:
             config: sizes and choices.
-            seed: an integer or a JAX key.
+            seed: of the initial weights.
             stance: (38,) in [-1, 1], `vrodent.body.standing_ctrl(model)`; zeros when not given, which is not a standing rat.
 
         Raises:
             ValueError: the stance has another shape or lies outside [-1, 1].
         """
-        key = jax.random.key(seed) if isinstance(seed, int) else seed
-        keys = jax.random.split(key, 6 + config.num_policy_layers)
+        # Each part draws from a stream of its own: another number of policy layers leaves core and encoders as they were.
+        rngs = [np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(6 + config.num_policy_layers)]
         shortcut = config.proprioception_size + config.feature_size
         first = config.core_size + shortcut
         later = config.policy_size + (first if config.skip else 0)
         self.config = config
-        self.image_encoder = ImageEncoder(config, keys[0])
-        self.proprioception_encoder = ProprioceptionEncoder(config, keys[1])
-        self.core = LSTM(config.feature_size, config.core_size, keys[2])
-        self.value_head = ValueHead(config, keys[3])
+        self.image_encoder = ImageEncoder(config, rngs[0])
+        self.proprioception_encoder = ProprioceptionEncoder(config, rngs[1])
+        self.core = LSTM(config.feature_size, config.core_size, rngs[2])
+        self.value_head = ValueHead(config, rngs[3])
         # The heads start small: the first policy of an untrained agent is to stand, not to twitch.
-        self.mean_head = Linear(config.policy_size, config.action_size, keys[4], scale=0.05)
-        self.log_std_head = Linear(config.policy_size, config.action_size, keys[5], scale=0.05)
-        self.policy = tuple(LSTM(later if i else first, config.policy_size, k) for i, k in enumerate(keys[6:]))
+        self.mean_head = Linear(config.policy_size, config.action_size, rngs[4], scale=0.05)
+        self.log_std_head = Linear(config.policy_size, config.action_size, rngs[5], scale=0.05)
+        self.policy = tuple(LSTM(later if i else first, config.policy_size, rng) for i, rng in enumerate(rngs[6:]))
         self.normaliser = Normaliser(config.proprioception_size)
         self.stance = _checked_stance(stance, config)
 
@@ -210,12 +212,12 @@ def _bounded_log_std(x: jax.Array, config: AgentConfig) -> jax.Array:
     return low + (high - low) * jax.nn.sigmoid(x + math.log(share / (1.0 - share)))
 
 
-def _checked_stance(stance: jax.Array | None, config: AgentConfig) -> jax.Array:
+def _checked_stance(stance: ArrayLike | None, config: AgentConfig) -> jax.Array:
     if stance is None:
-        return jnp.zeros(config.action_size)
-    stance = jnp.asarray(stance, jnp.float32)
+        return jnp.asarray(np.zeros(config.action_size, np.float32))
+    stance = np.asarray(stance, np.float32)
     if stance.shape != (config.action_size,):
         raise ValueError(f"stance must have shape ({config.action_size},), one control an actuator, not {stance.shape}")
-    if not bool(jnp.all(jnp.abs(stance) <= 1.0)):
-        raise ValueError(f"stance must lie within [-1, 1], MuJoCo's range of controls; its values reach {float(jnp.max(jnp.abs(stance)))}")
-    return stance
+    if not np.all(np.abs(stance) <= 1.0):
+        raise ValueError(f"stance must lie within [-1, 1], MuJoCo's range of controls; its values reach {np.max(np.abs(stance))}")
+    return jnp.asarray(stance)
