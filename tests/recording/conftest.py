@@ -20,13 +20,13 @@ class Recorded:
     progress: list[RecordingProgress]
 
 
-SETTINGS = {"trials": 3, "seed": 3, "num_worlds": 2, "time_limit": 2.0}
+SETTINGS = {"trials": 3, "seed": 3, "num_worlds": 2, "time_limit": 1.99}
 SILENT = VideoConfig(third_person_trials=0)
 
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory) -> Recorded:
-    """Three trials of 2 s of two-tap in two worlds, the first filmed from outside."""
+    """Three trials of 100 frames of two-tap in two worlds, the first filmed from outside."""
     agent, said = TinyAgent(), []
     film = VideoConfig(third_person_trials=1, width=160, height=120, seconds=0.5)
     out = tmp_path_factory.mktemp("sessions") / "tiny-two_tap"
