@@ -18,8 +18,8 @@ from typing import Any
 import mujoco
 import numpy as np
 from dm_control.locomotion.examples import basic_rodent_2020
-
 from tests.reference.forage_and_bowl import read_bowl, read_forage
+
 from vrodent.body import PROPRIOCEPTION, proprioception, sense_slices
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena, get_task
@@ -56,7 +56,7 @@ class Original:
     def reset(self, seed: int) -> None:
         """Start another episode."""
         self.seed = seed
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         self.timestep = self.env.reset()
         self.model: mujoco.MjModel = self.env.physics.model.ptr
         self.data: mujoco.MjData = self.env.physics.data.ptr

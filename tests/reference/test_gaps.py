@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tests.reference.forage_and_bowl import carry
 from tests.reference.original import Original, compare, wandering
+
 from vrodent.simulation import CpuSimulation
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from tests.reference.original import Original, compare, script_orbs, wandering
+
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena
 

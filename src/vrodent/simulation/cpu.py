@@ -103,7 +103,7 @@ class CpuSimulation:
         if camera:
             from vrodent.simulation.camera import EgocentricCamera
 
-            self._camera = EgocentricCamera(self, shadows=shadows)
+            self._camera = EgocentricCamera(self, shadows=shadows, num_threads=num_threads)
 
     def reset(self, mask: np.ndarray | None = None) -> Observation:
         """Start new episodes.
@@ -143,8 +143,11 @@ class CpuSimulation:
             self.world_arenas[world] = arena
             for name, rows in zip(Arenas._fields, self.arenas, strict=True):
                 rows[world] = getattr(arena, name)
-        self.physics.reset(ids, arenas)
         fresh = self.task.start(self.arenas, np)
+        _, targets = self.task.before_step(fresh, self.arenas, np)
+        if targets is not None:  # to be seen from the start
+            self.physics.place_targets(targets, ids)
+        self.physics.reset(ids, arenas)
         mask = np.isin(np.arange(self.num_worlds), ids)
         self.progress = select(mask, fresh, self.progress, np) if started else fresh
         return self._observe()
@@ -187,7 +190,10 @@ class CpuSimulation:
         return render(self, world, **options)
 
     def close(self) -> None:
-        """Free the camera's graphics context."""
+        """Free the graphics contexts of the rat's eyes and of `render`."""
+        from vrodent.simulation.camera import close_bystander
+
+        close_bystander(self)
         if self._camera is not None:
             self._camera.close()
             self._camera = None

@@ -132,7 +132,7 @@ class BatchPhysics:
         batch.set_models(self.models)
         self.diverged[ids] = False
 
-    def place_targets(self, positions: np.ndarray) -> None:
+    def place_targets(self, positions: np.ndarray, worlds: np.ndarray | None = None) -> None:
         """Move target geoms in the middle of an episode.
 
         As in the original, which writes `geom_pos` of the compiled model, the boxes of the mid-phase stay where the compiler put them: a
@@ -140,8 +140,11 @@ class BatchPhysics:
 
         Args:
             positions: (world, target, 3) m.
+            worlds: ids of those to be placed; None for all.
         """
         moved = np.flatnonzero((positions != self._placed).any(axis=(1, 2)))
+        if worlds is not None:
+            moved = np.intersect1d(moved, worlds)
         for world in moved:
             model = self.models[world]
             model.geom_pos[self._targets] = positions[world]

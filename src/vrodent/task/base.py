@@ -20,10 +20,6 @@ CONTROL_STEP = 0.02
 """Seconds between two actions, in every task."""
 
 
-def _none(*shape: int) -> Any:
-    return field(default_factory=lambda: np.zeros(shape))
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arena:
     """The drawn geometry and start of one world's episode. Lengths in m, angles in rad.
@@ -46,16 +42,16 @@ class Arena:
     """
 
     qpos: np.ndarray
-    geom_pos: np.ndarray = _none(0, 3)
-    geom_quat: np.ndarray = _none(0, 4)
-    geom_size: np.ndarray = _none(0, 3)
-    geom_rgba: np.ndarray = _none(0, 4)
-    material_texture: np.ndarray = _none(0)
-    material_texrepeat: np.ndarray = _none(0, 2)
+    geom_pos: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    geom_quat: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    geom_size: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    geom_rgba: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    material_texture: np.ndarray = field(default_factory=lambda: np.zeros((0,)))
+    material_texrepeat: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     hfield: np.ndarray | None = None
     qvel: np.ndarray | None = None
     act: np.ndarray | None = None
-    targets: np.ndarray = _none(0, 3)
+    targets: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
     num_targets: int = 0
     extent: float | None = None
 
@@ -154,9 +150,7 @@ class Task(Protocol):
         """
         ...
 
-    def step(
-        self, progress: Any, fields: Any, touched: Any, substep_time: Any, arenas: Arenas, index: RatIndex, xp: ModuleType
-    ) -> Outcome:
+    def step(self, progress: Any, fields: Any, touched: Any, substep_time: Any, arenas: Arenas, index: RatIndex, xp: ModuleType) -> Outcome:
         """Called after the physics of a control step.
 
         Args:

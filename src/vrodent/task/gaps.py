@@ -19,6 +19,7 @@ from vrodent.task.scenery import GROUND_MATERIAL, add_outdoors
 _PADDING = 2.0  # m of corridor before its start and after its end
 _HALF_THICKNESS = 0.16  # m
 _WALL_HEIGHT = 4.0  # m
+_WALL_MARGIN = 0.2  # m, that MuJoCo's compiler adds around a plane
 _PARKING = 50.0  # m along the corridor, behind the wall at its far end, where spare platforms wait
 _ALONG = {"left": (1, 0, 0), "right": (-1, 0, 0), "near": (0, 1, 0), "far": (0, -1, 0)}
 """The direction in which each wall runs; it rises along z."""
@@ -99,6 +100,9 @@ class Gaps:
         add_outdoors(spec)
         spec.worldbody.add_body(name="walls")
         length, width, height = self.corridor_length, self.corridor_width, _WALL_HEIGHT
+        # As the original's compiler finds them, from the walls; the parked platforms would make them larger, and the picture another.
+        spec.stat.extent = (length + _PADDING + _WALL_MARGIN) + (_PADDING + _WALL_MARGIN)
+        spec.stat.center = [length / 2, 0.0, -4.0]
         plane = mujoco.mjtGeom.mjGEOM_PLANE
         along = length / 2 + _PADDING
         spec.worldbody.add_geom(type=plane, size=[along, width / 2, 1], pos=[length / 2, 0, -10], rgba=[0, 0, 0, 0])

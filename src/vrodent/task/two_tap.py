@@ -149,7 +149,10 @@ class TwoTap:
         fresh = self.start(arenas, xp)
         orb = xp.where(progress.move, progress.orb + 1, progress.orb)
         move = progress.move
-        reset = {name: xp.where(move, getattr(fresh, name), getattr(progress, name)) for name in ("phase", "touched", "touched_twice", "timed_out")}
+        reset = {
+            name: xp.where(move, getattr(fresh, name), getattr(progress, name))
+            for name in ("phase", "touched", "touched_twice", "timed_out")
+        }
         progress = progress._replace(orb=orb, **reset)
         return progress, self._orb_pos(progress, arenas, xp)[:, None]
 
