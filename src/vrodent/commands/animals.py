@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from vrodent.config import UsageError
-
-PACKAGED = Path(__file__).resolve().parents[1] / "agents"
 UNTRAINED = "untrained"
 
 
@@ -21,17 +17,12 @@ class Animal:
     Attributes:
         name: letters, digits, `.`, `_`, `-`: it becomes part of file names.
         agent: what acts.
-        lineage: JSON text on where it comes from.
+        lineage: JSON text on where it comes from; `steps` counts its training in control steps.
     """
 
     name: str
     agent: Any
     lineage: str
-
-
-def packaged_agents() -> tuple[str, ...]:
-    """Names of the trained agents that come with the package."""
-    return tuple(sorted(path.parent.name for path in PACKAGED.glob("*/config.json")))
 
 
 def find_animal(word: str, seed: int = 0) -> Animal:
@@ -42,27 +33,35 @@ def find_animal(word: str, seed: int = 0) -> Animal:
         seed: of the fresh weights.
 
     Raises:
-        UsageError: it is none of these; the message lists what there is.
-        CheckpointError: the folder is no checkpoint, or a damaged one.
+        CheckpointError: there is none, or it is damaged.
     """
+    from vrodent.training.checkpoint import find_checkpoint, load_checkpoint
+
     if word == UNTRAINED:
         return _untrained(seed)
-    if word not in packaged_agents() and not Path(word).exists():
-        there = ", ".join((*packaged_agents(), UNTRAINED))
-        raise UsageError(f"there is no agent {word!r}: no such folder here, and the named ones are {there}.")
-    from vrodent.training import load_agent
+    checkpoint = load_checkpoint(find_checkpoint(word))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", checkpoint.path.name).lstrip(".-_") or "agent"
+    lineage = json.loads(checkpoint.lineage_json())
+    lineage["steps"] = sum(stage.steps for stage in checkpoint.lineage)
+    lineage["sha256_of_config"] = (checkpoint.path / "COMPLETE").read_text().strip()
+    return Animal(name=name, agent=checkpoint.agent, lineage=json.dumps(lineage))
 
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(word).resolve().name if Path(word).exists() else word).lstrip(".-_") or "agent"
-    return Animal(name=name, agent=load_agent(word), lineage=json.dumps({"agent": name}))
+
+def default_agent() -> str:
+    """The agent of a study that names none: the shipped one, or `untrained` while none is shipped."""
+    from vrodent.training.checkpoint import packaged_agents
+
+    there = packaged_agents()
+    return "four-tasks" if "four-tasks" in there else (there[0] if there else UNTRAINED)
 
 
 def _untrained(seed: int) -> Animal:
     import jax.numpy as jnp
 
     from vrodent.agent import Agent, AgentConfig
-    from vrodent.body import standing_ctrl
-    from vrodent.task import get_task
+    from vrodent.body import add_rat, arena_spec, standing_ctrl
 
-    stance = standing_ctrl(get_task("two_tap").spec().compile())
-    agent = Agent(AgentConfig(), seed, stance=jnp.asarray(stance))
+    spec = arena_spec()
+    add_rat(spec)
+    agent = Agent(AgentConfig(), seed, stance=jnp.asarray(standing_ctrl(spec.compile())))
     return Animal(name=UNTRAINED, agent=agent, lineage=json.dumps({"agent": UNTRAINED, "steps": 0, "seed_of_weights": seed}))
