@@ -28,7 +28,7 @@ def standing(yaws: np.ndarray, speed: float):
 def test_observation_does_not_know_which_way_is_north():
     env, guidance = standing(np.array([0.0, 1.0, 2.5, -3.0]), 0.5)
     commands = HeldCommands(np.random.default_rng(0), 4)
-    seen = observe(env, commands, guidance, np.zeros((4, 38)))
+    seen = observe(env, commands, guidance)
     assert seen.shape == (4, OBSERVATION_SIZE)
     # The same posture turned: equal but for rounding, magnified by the constraint solver in the accelerometer.
     np.testing.assert_allclose(seen, np.tile(seen[:1], (4, 1)), atol=1e-4)

@@ -45,7 +45,8 @@ class Guide(Protocol):
         ground: the kind of situation.
     """
 
-    ground: Ground
+    @property
+    def ground(self) -> Ground: ...
 
     def guide(self, env: CpuSimulation) -> Guidance:
         """Instructions for the present moment."""

@@ -12,6 +12,7 @@ from vrodent.task import Arena
 from vrodent.task.two_tap import CORRECT, TAPPED
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
 
+_SLOWEST = 0.3  # m/s, of a walk
 _PIT = -0.3  # m, height told for a gap; the scan clips it
 
 
@@ -99,7 +100,7 @@ class MazePath:
         centres = (np.arange(self.size) + 0.5) * cell - half_width
         x, y = np.meshgrid(centres, centres, indexing="ij")
         inside = np.abs(x[..., None] - walls[:, 0]) < walls[:, 2]
-        self.blocked = (inside & (np.abs(y[..., None] - walls[:, 1]) < walls[:, 3])).any(axis=-1)
+        self.blocked: np.ndarray = np.any(inside & (np.abs(y[..., None] - walls[:, 1]) < walls[:, 3]), axis=-1)
 
     def cell_of(self, point: np.ndarray) -> tuple[int, int]:
         """The cell that holds point [x, y]."""
@@ -216,16 +217,20 @@ class HeldCommands:
 
     ground = Ground.FLAT
 
-    def __init__(self, rng: np.random.Generator, num_worlds: int, change_rate: float = 0.006):
+    def __init__(self, rng: np.random.Generator, num_worlds: int, change_rate: float = 0.005):
         self._rng, self._rate = rng, change_rate
         self.heading = np.zeros(num_worlds)
         self.speed = np.full(num_worlds, 0.3)
-        self.top_speed = np.full(num_worlds, 0.5)
+        self.top_speed = np.full(num_worlds, 0.65)
 
     def redraw(self, ids: np.ndarray, yaw: np.ndarray, turn: float) -> None:
-        """New instructions for some worlds: headings within `turn` rad of their yaw (world,), speeds up to their top speed."""
+        """New instructions for some worlds: headings within `turn` rad of their yaw (world,); a tenth stand, others go up to their top speed.
+
+        Slow walks are asked of nobody: within the sway of a step, 0.1 m/s cannot be told from standing.
+        """
         self.heading[ids] = yaw[ids] + self._rng.uniform(-turn, turn, len(ids))
-        self.speed[ids] = self._rng.uniform(0.0, 1.0, len(ids)) * self.top_speed[ids]
+        speed = self._rng.uniform(_SLOWEST, self.top_speed[ids])
+        self.speed[ids] = np.where(self._rng.random(len(ids)) < 0.1, 0.0, speed)
 
     def guide(self, env: CpuSimulation) -> Guidance:
         """The instructions as they stand."""
@@ -234,7 +239,7 @@ class HeldCommands:
     def advance(self, env: CpuSimulation) -> None:
         """Change some instructions."""
         ids = np.flatnonzero(self._rng.random(env.num_worlds) < self._rate)
-        self.redraw(ids, pose(env.physics.fields, env.index).yaw, 1.5)
+        self.redraw(ids, pose(env.physics.fields, env.index).yaw, 1.0)
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Level."""

@@ -1,7 +1,8 @@
 """Practice: five grounds on which one teacher learns side by side, each as hard as the rat can bear.
 
 Open ground with changing instructions, corridors whose gaps grow from steps into jumps, bumpy slopes, bowls with the rat thrown in any
-orientation, and orbs to be tapped twice, low and near at first. Terrain is in the mixture from the start: a walker put onto gaps later loses its gait.
+orientation, and orbs to be tapped twice, low and near at first. Terrain is in the mixture from the start: a walker put onto gaps later
+loses its gait.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ class PracticeConfig:
         shaping: weights of the reward.
     """
 
-    num_worlds: tuple[int, int, int, int, int] = (22, 14, 8, 8, 12)
+    num_worlds: tuple[int, int, int, int, int] = (26, 16, 6, 6, 10)
     episode_steps: int = 500
     action_scale: float = 0.5
     posture_noise: float = 0.03
     pit: float = -0.08
-    top_speed: tuple[float, float] = (0.35, 1.2)
+    top_speed: tuple[float, float] = (0.6, 1.2)
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class PracticeGround:
         self.limit = config.episode_steps
         self.previous_action = np.zeros((worlds, env.action_size))
         self.tracking_sum = np.zeros(worlds)
-        self.top_speed = np.full(worlds, 0.5)
+        self.top_speed = np.full(worlds, 0.65)
         self.difficulty = np.zeros(worlds)
 
     # What a ground decides -----------------------------------------------------------------------------------------------------
@@ -103,12 +104,13 @@ class PracticeGround:
         qpos = arena.qpos.copy()
         qpos[7:] += self.rng.normal(0.0, self.config.posture_noise, len(qpos) - 7)
         values = {name: getattr(arena, name) for name in arena.__dataclass_fields__}
-        return Arena(**{**values, "qpos": qpos, "act": self.env.standing_ctrl.copy()})
+        settled = self.rng.random() < 0.6  # else as the tasks begin: actuators at rest, away from the stance
+        return Arena(**{**values, "qpos": qpos, "act": self.env.standing_ctrl * settled})
 
     def observe(self) -> np.ndarray:
         """(world, observation) privileged."""
         guide = self.guide_of()
-        return observe(self.env, guide, guide.guide(self.env), self.previous_action)
+        return observe(self.env, guide, guide.guide(self.env), self.config.action_scale)
 
     def step(self, action: np.ndarray) -> GroundStep:
         """Take one standing-centred action (world, 38) in [-1, 1] in every world. Ended worlds are not restarted: call `restart`."""
@@ -148,7 +150,7 @@ class PracticeGround:
             if self.steps[world] > 150:
                 share = self.tracking_sum[world] / self.steps[world]
                 low, high = self.config.top_speed
-                step = 0.04 if share > 0.6 else -0.02 if share < 0.3 else 0.0
+                step = 0.04 if share > 0.55 else -0.02 if share < 0.3 else 0.0
                 self.top_speed[world] = np.clip(self.top_speed[world] + step, low, high)
             self.grow(int(world), bool(last.terminated[world]))
         self.reset(ids)
@@ -258,7 +260,7 @@ class Corridor(PracticeGround):
 
     def begin(self, ids: np.ndarray) -> None:
         """A speed."""
-        self._along.speed[ids] = self.rng.uniform(0.3, np.maximum(0.5, self.top_speed[ids]))
+        self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
 
     def lost(self) -> np.ndarray:
         """A paw is in a gap."""
@@ -302,7 +304,7 @@ class Slopes(PracticeGround):
     def begin(self, ids: np.ndarray) -> None:
         """A heading and a speed."""
         self._along.heading[ids] = self.rng.uniform(-np.pi, np.pi, len(ids))
-        self._along.speed[ids] = self.rng.uniform(0.3, np.maximum(0.5, self.top_speed[ids]))
+        self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
 
 
 class Hollow(Slopes):

@@ -45,14 +45,20 @@ def _scan(env: CpuSimulation, guide: Guide, at: Pose) -> tuple[np.ndarray, np.nd
     return relative, at.position[:, 2] - np.maximum(heights[:, -1], _DEEPEST)
 
 
-def observe(env: CpuSimulation, guide: Guide, guidance: Guidance, previous_action: np.ndarray) -> np.ndarray:
+def previous_action(env: CpuSimulation, action_scale: float) -> np.ndarray:
+    """(world, 38): the standing-centred action that gave the present control; zero at the start of an episode."""
+    fields = env.physics.fields
+    return np.where(fields.time[:, None] > 0.0, (fields.ctrl - env.standing_ctrl) / action_scale, 0.0)
+
+
+def observe(env: CpuSimulation, guide: Guide, guidance: Guidance, action_scale: float = 0.5) -> np.ndarray:
     """What a teacher sees.
 
     Args:
         env: the simulation, of one task.
         guide: knows its ground.
         guidance: instructions of this moment.
-        previous_action: (world, 38), standing-centred, zero at the start of an episode.
+        action_scale: ctrl = clip(stance + action_scale * action, -1, 1).
 
     Returns:
         (world, OBSERVATION_SIZE) float32: scaled senses; the pelvis' up-vector; velocity in the yaw frame; angular velocity; previous
@@ -75,7 +81,8 @@ def observe(env: CpuSimulation, guide: Guide, guidance: Guidance, previous_actio
         [np.clip(toward, -0.5, 0.5) * 4.0, near[:, None], np.eye(3)[guidance.phase], guidance.timer[:, None]], axis=1
     )
     parts = [
-        _scaled_senses(env, height), at.pelvis[:, 2], velocity, 0.1 * fields.qvel[:, 3:6], previous_action, command, scan, kind,
+        _scaled_senses(env, height), at.pelvis[:, 2], velocity, 0.1 * fields.qvel[:, 3:6],
+        previous_action(env, action_scale), command, scan, kind,
         tapping * target,
     ]  # fmt: skip
     return np.concatenate(parts, axis=1).astype(np.float32)

@@ -1,0 +1,262 @@
+"""Learning a teacher: practice on one thread, updates on another, an evaluation of nothing but its own tracking.
+
+One command: `vrodent teach --out DIR`. A resumed run takes up networks, optimisers, replay and difficulties, and starts its episodes anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vrodent.training.teachers.network import Teacher, TeacherConfig
+from vrodent.training.teachers.normaliser import RunningMoments
+from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, make_grounds
+from vrodent.training.teachers.privileged import OBSERVATION_SIZE
+from vrodent.training.teachers.sac import SacConfig, SacLearner, SacMetrics, SacVariables
+from vrodent.training.teachers.store import load_run, save_run
+from vrodent.training.teachers.transitions import ReplayConfig, TransitionReplay
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeachConfig:
+    """A teacher's schooling.
+
+    Attributes:
+        seed: of everything.
+        steps: control steps in all worlds together.
+        updates: critic updates per control step of all worlds; even, two to an actor update.
+        batch_size: transitions in an update.
+        warm_up: transitions in the replay before the first update (after a resume without replay, too).
+        random_steps: control steps with random actions at the start.
+        moments_steps: control steps after which the observation's normalisation is frozen.
+        save_every: s between checkpoints.
+        actor_width, critic_width: units.
+        practice, sac, replay: see there.
+    """
+
+    seed: int = 0
+    steps: int = 4_000_000
+    updates: int = 12
+    batch_size: int = 256
+    warm_up: int = 10_000
+    random_steps: int = 8_000
+    moments_steps: int = 400_000
+    save_every: float = 120.0
+    actor_width: int = 256
+    critic_width: int = 256
+    practice: PracticeConfig = field(default_factory=PracticeConfig)
+    sac: SacConfig = field(default_factory=SacConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+
+    def __post_init__(self) -> None:
+        if self.updates < 2 or self.updates % 2:
+            raise ValueError(f"updates must be even and at least 2, got {self.updates}.")
+        if self.warm_up < self.batch_size:
+            raise ValueError(f"warm_up must be at least batch_size = {self.batch_size}, got {self.warm_up}.")
+        if self.replay.capacity < self.warm_up:
+            raise ValueError(f"replay.capacity must be at least warm_up = {self.warm_up}, got {self.replay.capacity}.")
+        if self.replay.gamma != self.sac.gamma:
+            raise ValueError(f"replay.gamma and sac.gamma must agree, got {self.replay.gamma} and {self.sac.gamma}.")
+
+
+class Classroom:
+    """All grounds as one: observations, actions and ends of all their worlds, ground after ground."""
+
+    def __init__(self, grounds: list[PracticeGround]):
+        self.grounds = grounds
+        ends = np.cumsum([ground.env.num_worlds for ground in grounds])
+        self.rows = [slice(end - ground.env.num_worlds, end) for ground, end in zip(grounds, ends, strict=True)]
+        self.num_worlds = int(ends[-1])
+
+    def observe(self) -> np.ndarray:
+        """(world, observation)."""
+        return np.concatenate([ground.observe() for ground in self.grounds])
+
+    def step(self, action: np.ndarray) -> tuple[list[GroundStep], np.ndarray]:
+        """Step and restart all; the steps, and the observations to act on next."""
+        steps, following = [], []
+        for ground, rows in zip(self.grounds, self.rows, strict=True):
+            last = ground.step(action[rows])
+            steps.append(last)
+            following.append(ground.restart(last))
+        return steps, np.concatenate(following)
+
+
+def _join(steps: list[GroundStep], name: str) -> np.ndarray:
+    return np.concatenate([getattr(step, name) for step in steps])
+
+
+class Schooling:
+    """One run. `run` returns when the steps are taken, or soon after SIGTERM or Ctrl-C, with everything saved.
+
+    Args:
+        config: the settings; on resume those stored in `out` are used.
+        out: folder, made if need be.
+        resume: take up the run in `out`.
+
+    Raises:
+        FileExistsError: `out` holds a run and resume is False.
+        FileNotFoundError: resume is True and `out` holds none.
+    """
+
+    def __init__(self, config: TeachConfig, out: Path, *, resume: bool = False):
+        self.config, self.out = config, Path(out)
+        self.network = TeacherConfig(
+            observation_size=OBSERVATION_SIZE, actor_width=config.actor_width, critic_width=config.critic_width
+        )
+        self.learner = SacLearner(self.network, config.sac)
+        self.variables: SacVariables = self.learner.initial(config.seed)
+        self.moments = RunningMoments(OBSERVATION_SIZE)
+        self.replay = TransitionReplay(config.replay, OBSERVATION_SIZE, self.network.action_size)
+        self.steps = 0
+        self.seconds = 0.0
+        self.classroom = Classroom(make_grounds(config.practice, config.seed))
+        self._stopping = False
+        if resume:
+            load_run(self, self.out)
+        elif (self.out / "run.json").exists():
+            raise FileExistsError(f"{self.out} already holds a run: go on with it by --resume, or choose another folder.")
+        self.rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1_000, self.steps)))
+        self._act = jax.jit(lambda actor, observation, key: actor.sample(observation, key)[0])
+
+    def teacher(self) -> Teacher:
+        """The teacher as it stands."""
+        blank = Teacher(jax.random.key(0), self.network)
+        values = (self.variables.actor, jnp.asarray(self.moments.mean, jnp.float32), jnp.asarray(self.moments.variance, jnp.float32))
+        return _with(blank, *values)
+
+    def run(self, report: Callable[[str], None] = print) -> None:
+        """Learn."""
+        previous = signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        try:
+            with ThreadPoolExecutor(1) as simulator:
+                self._loop(simulator, report)
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+            save_run(self, self.out)
+
+    def stop(self) -> None:
+        """Ask the run to end after the present step."""
+        self._stopping = True
+
+    def _loop(self, simulator: ThreadPoolExecutor, report: Callable[[str], None]) -> None:
+        observation = self.classroom.observe()
+        start, saved, tally = time.monotonic(), time.monotonic(), Tally(self.classroom)
+        first_step, first_seconds = self.steps, self.seconds
+        goal = self.config.steps
+        metrics: SacMetrics | None = None
+        while self.steps < goal and not self._stopping:
+            action = self._choose(observation)
+            future = simulator.submit(self.classroom.step, action)
+            if self.replay.size >= self.config.warm_up:
+                self.variables, metrics = self._learn()
+            steps, following = future.result()
+            self._store(observation, action, steps)
+            tally.add(steps)
+            observation = following
+            self.steps += self.classroom.num_worlds
+            now = time.monotonic()
+            self.seconds = first_seconds + now - start
+            if now - tally.since > 30:
+                rate = (self.steps - first_step) / (now - start)
+                report(tally.line(self.steps, goal, rate, metrics))
+                tally.write(self.out / "progress.csv", self.steps, self.seconds, metrics)
+                tally = Tally(self.classroom)
+            if now - saved > self.config.save_every:
+                save_run(self, self.out, replay=False)
+                saved = now
+
+    def _choose(self, observation: np.ndarray) -> np.ndarray:
+        if self.steps < self.config.random_steps:
+            shape = (self.classroom.num_worlds, self.network.action_size)
+            return np.clip(self.rng.normal(0.0, 0.4, shape), -1.0, 1.0).astype(np.float32)
+        key = jax.random.fold_in(jax.random.key(self.config.seed + 1), self.steps)
+        return np.asarray(self._act(self.variables.actor, self._normalised(observation), key))
+
+    def _normalised(self, observation: np.ndarray) -> np.ndarray:
+        scale = 1.0 / np.sqrt(self.moments.variance + 1e-3)
+        return np.clip((observation - self.moments.mean) * scale, -8.0, 8.0).astype(np.float32)
+
+    def _learn(self) -> tuple[SacVariables, SacMetrics]:
+        batch = self.replay.sample(self.rng, (self.config.updates // 2, 2, self.config.batch_size))
+        batch = batch._replace(
+            observation=self._normalised(batch.observation), next_observation=self._normalised(batch.next_observation)
+        )
+        variables, metrics = self.learner.update(self.variables, batch)
+        if not np.isfinite(float(metrics.critic_loss)):
+            raise FloatingPointError(
+                f"The critics' error is {float(metrics.critic_loss)} after {self.steps} steps. The last checkpoint in {self.out} is whole: "
+                "resume from it, with a smaller sac.learning_rate if this happens again."
+            )
+        return variables, metrics
+
+    def _store(self, observation: np.ndarray, action: np.ndarray, steps: list[GroundStep]) -> None:
+        if self.steps < self.config.moments_steps:
+            self.moments.add(observation)
+        self.replay.add(
+            observation, action, _join(steps, "reward"), _join(steps, "terminated"), _join(steps, "truncated"), _join(steps, "observation")
+        )
+
+
+class Tally:
+    """How each ground has gone since the last report."""
+
+    def __init__(self, classroom: Classroom):
+        self.since = time.monotonic()
+        self._names = [type(ground).__name__ for ground in classroom.grounds]
+        self._grounds = classroom.grounds
+        self._sums = np.zeros((len(self._names), 5))
+
+    def add(self, steps: list[GroundStep]) -> None:
+        """Take in a step of every ground."""
+        for i, step in enumerate(steps):
+            ended = step.terminated | step.truncated
+            self._sums[i] += len(step.reward), step.reward.sum(), step.tracking.sum(), step.terminated.sum(), ended.sum()
+
+    def rows(self) -> list[tuple[str, float, float, float, float, float]]:
+        """(ground, reward per step, tracking, share of episodes that fell, difficulty, top speed m/s) of each ground."""
+        found = []
+        for name, (count, reward, tracking, fell, ended), ground in zip(self._names, self._sums, self._grounds, strict=True):
+            values = reward / max(count, 1), tracking / max(count, 1), fell / max(ended, 1)
+            found.append((name, *values, float(ground.difficulty.mean()), float(ground.top_speed.mean())))
+        return found
+
+    def line(self, steps: int, goal: int, rate: float, metrics: SacMetrics | None) -> str:
+        """One line for a person: how far, how long still, how it goes."""
+        left = (goal - steps) / max(rate, 1e-9)
+        parts = [f"{n} {r:.2f}/step track {t:.2f} fell {f:.0%} level {d:.2f} to {v:.2f} m/s" for n, r, t, f, d, v in self.rows()]
+        learned = "" if metrics is None else f" | critic error {float(metrics.critic_loss):.3f} value {float(metrics.value):.2f}"
+        return f"{steps:,} of {goal:,} steps, {rate:.0f}/s, {left / 60:.0f} min left | " + " | ".join(parts) + learned
+
+    def write(self, path: Path, steps: int, seconds: float, metrics: SacMetrics | None) -> None:
+        """Append a row per ground to a CSV."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(["steps", "seconds", "ground", "reward", "tracking", "fell", "difficulty", "top_speed", "critic_error"])
+            error = "" if metrics is None else float(metrics.critic_loss)
+            for row in self.rows():
+                writer.writerow([steps, round(seconds, 1), *row, error])
+
+
+def _with(teacher: Teacher, actor: object, mean: jax.Array, variance: jax.Array) -> Teacher:
+    import equinox as eqx
+
+    return eqx.tree_at(lambda t: (t.actor, t.observation_mean, t.observation_variance), teacher, (actor, mean, variance))
+
+
+def config_json(config: TeachConfig) -> str:
+    """The settings as JSON."""
+    return json.dumps(asdict(config), indent=2)
