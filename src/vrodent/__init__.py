@@ -14,9 +14,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from vrodent.registration import register_environments
 from vrodent.version import __version__, require_supported_python
 
 require_supported_python()
+register_environments()
 
 if TYPE_CHECKING:
     from vrodent.analysis import load_session

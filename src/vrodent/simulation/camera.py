@@ -1,8 +1,8 @@
 """What the rat sees, and what a bystander sees.
 
-The rat's eye gives 64x64 RGB, drawn as in the original by MuJoCo's renderer, without the rat's geoms. With shadows the pixels are
-the original's to the last bit. Without them a frame costs about a tenth; the skin, which the eye is inside of, is then left out, and so
-is what lies outside the field of view: neither changes a pixel of an image without shadows.
+The rat's eye gives 64x64 RGB, drawn as in the original by MuJoCo's renderer, with the rat's skin and without its geoms. With shadows
+the pixels are the original's to the last bit. Without them a frame costs about a tenth, and what lies outside the field of
+view is left out, which changes no pixel.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class EgocentricCamera:
     def __init__(self, simulation: CpuSimulation, *, shadows: bool = False, num_threads: int = 0) -> None:
         self._simulation = weakref.proxy(simulation)
         self._shadows = shadows
-        self._poses = (*POSES, *SKIN_POSES) if shadows else POSES
+        self._poses = (*POSES, *SKIN_POSES)
         for name in self._poses:
             simulation.physics.fields.bind(name)
-        self._option = option(hidden_groups=_RAT_GROUPS, skin=shadows)
+        self._option = option(hidden_groups=_RAT_GROUPS, skin=True)
         self._eye = simulation.index.camera
         self._camera = mujoco.MjvCamera()
         self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._eye
