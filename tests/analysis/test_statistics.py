@@ -10,6 +10,7 @@ from vrodent.analysis.statistics import (
     bootstrap_interval,
     jackknife_interval,
     label_permutation_p_value,
+    max_corrected,
     null_p_value,
     sign_flip_p_value,
 )
@@ -63,6 +64,20 @@ def test_label_permutation_is_uniform_under_the_null() -> None:
     p_values = [label_permutation_p_value(rng.normal(size=12), rng.normal(size=9), rng, num=299) for _ in range(300)]
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
     assert label_permutation_p_value(np.zeros(10) + rng.normal(size=10) * 0.1, np.ones(10), rng, num=999) == pytest.approx(0.001)
+
+
+def test_max_correction_keeps_the_family_wise_rate_and_its_power() -> None:
+    """Under the null the smallest of 20 corrected p-values is uniform; one large effect among them is still found with 39 draws."""
+    rng = np.random.default_rng(6)
+    smallest = [max_corrected(rng.normal(size=(4, 5)), rng.normal(size=(39, 4, 5))).min() for _ in range(300)]
+    assert stats.kstest(smallest, "uniform").pvalue > 0.01
+    observed = rng.normal(size=(4, 5))
+    observed[2, 3] = 8.0
+    observed[0, 0] = np.nan
+    corrected = max_corrected(observed, rng.normal(size=(39, 4, 5)))
+    assert corrected[2, 3] == pytest.approx(1 / 40)
+    assert np.isnan(corrected[0, 0])
+    assert np.sum(corrected < 0.05) == 1
 
 
 def test_benjamini_hochberg_agrees_with_scipy() -> None:

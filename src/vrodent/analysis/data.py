@@ -20,6 +20,9 @@ NEEDED = ("actuator_forces", "joint_angles", "joint_velocities", "keypoints", "t
           "reward")  # fmt: skip
 OPTIONAL = ("value",)
 
+TASK_ORDER = ("gaps", "forage", "bowl", "two_tap")
+"""Sessions of these tasks come in this order, others after them by name."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
@@ -95,18 +98,24 @@ def usable(session: Session, min_frames: int, series: Sequence[str]) -> tuple[np
     return used, tuple(notes)
 
 
-def load(paths: Sequence[Path], variable: Variable) -> list[Session]:
-    """Read what the analyses need of each session.
+def load(paths: Sequence[Path], variable: Variable, tick: Callable[[], None] = lambda: None) -> list[Session]:
+    """Read what the analyses need of each session, in `TASK_ORDER`.
+
+    Args:
+        paths: session folders or files.
+        variable: LSTM output `h` or cell state `c`.
+        tick: called once a session.
 
     Raises:
         SessionError: a file is missing, damaged or lacks a series.
     """
     sessions = []
     for path in paths:
+        tick()
         whole = load_session(path)
         keep = {*NEEDED, *OPTIONAL, *(f"activity_{layer}_{variable}" for layer in whole.layers)}
         sessions.append(_lighter(whole, keep))
-    return sessions
+    return sorted(sessions, key=lambda s: (TASK_ORDER.index(s.task) if s.task in TASK_ORDER else len(TASK_ORDER), s.task))
 
 
 def _lighter(session: Session, keep: set[str]) -> Session:

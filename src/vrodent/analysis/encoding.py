@@ -10,7 +10,7 @@ import numpy as np
 
 from vrodent.analysis.checks import AnalysisError, check_paired, check_trials
 from vrodent.analysis.cka import Null, cka_from_hsic, hsic_from_products, hsic_with_left_out, null_orders, products, widen
-from vrodent.analysis.statistics import benjamini_hochberg, jackknife_interval, null_p_value
+from vrodent.analysis.statistics import jackknife_interval, max_corrected, null_p_value
 
 Layers = Mapping[str, np.ndarray]
 Features = Mapping[str, np.ndarray]
@@ -54,8 +54,9 @@ class Encoding(NamedTuple):
         cka: (layer, set).
         low, high: (layer, set), jackknife interval over trials.
         null: (draw, layer, set).
+        null_mean, null_high: (layer, set), mean of the null and the value that a twentieth of its draws exceed.
         p_value: (layer, set), one-sided.
-        q_value: (layer, set), p-values corrected for their number (Benjamini & Hochberg).
+        p_corrected: (layer, set), p-values corrected for the number of layers and sets, see `max_corrected`.
         contrast: (layer, set), CKA less that of the first layer; 0 for the first.
         contrast_low, contrast_high: (layer, set), its jackknife interval.
     """
@@ -64,8 +65,10 @@ class Encoding(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     null: np.ndarray
+    null_mean: np.ndarray
+    null_high: np.ndarray
     p_value: np.ndarray
-    q_value: np.ndarray
+    p_corrected: np.ndarray
     contrast: np.ndarray
     contrast_low: np.ndarray
     contrast_high: np.ndarray
@@ -167,4 +170,7 @@ def encoding(sessions: Sequence[Moments], *, level: float = 0.95) -> Encoding:
     contrast = values - values[:, :1]
     difference = jackknife_interval(contrast[0], contrast[1:], level=level)
     p_value = np.where(np.isnan(values[0]), np.nan, null_p_value(values[0], null))
-    return Encoding(values[0], interval.low, interval.high, null, p_value, benjamini_hochberg(np.nan_to_num(p_value, nan=1.0)), *difference)
+    high = np.quantile(null, 0.95, axis=0)
+    return Encoding(
+        values[0], interval.low, interval.high, null, null.mean(axis=0), high, p_value, max_corrected(values[0], null), *difference
+    )

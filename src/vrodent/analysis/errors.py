@@ -1,5 +1,5 @@
-"""What can be wrong with what the analysis is given."""
+"""What can be wrong with a session."""
 
 
-class SessionError(RuntimeError):
-    """A session is missing, truncated, not a session, or lacks what was asked of it. The message says which and what to do."""
+class SessionError(ValueError):
+    """A session is missing, damaged, or lacks what was asked of it; the message says which, where, and what to do."""

@@ -100,10 +100,10 @@ def analyze(sessions: Sequence[Path], out: Path, config: AnalysisConfig | None =
     paths = [out / f"{analysis.name}.json" for analysis in ANALYSES]
     if not wanted:
         return paths
-    progress = Progress(1 + sum(analysis.steps(len(files), config) for analysis in wanted), listener)
+    reading = config.encoding.num_null  # reading a session takes about as long as its null
+    progress = Progress(reading * len(files) + sum(analysis.steps(len(files), config) for analysis in wanted), listener)
     progress.label("reading sessions")
-    data = prepare(load(files, config.variable), config.variable, config.features)
-    progress.tick()
+    data = prepare(load(files, config.variable, lambda: progress.tick(reading)), config.variable, config.features)
     for analysis in wanted:
         progress.label(analysis.name)
         rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=_spawn_key(analysis.name)))

@@ -18,7 +18,7 @@ class Spectra(NamedTuple):
     """Fluctuations of the units of one layer.
 
     Attributes:
-        frequency: (frequency,), Hz, above 0.
+        frequency: (frequency,), Hz, above 0 and below rate / 2, where a one-sided spectrum holds half.
         power: (trial, unit, frequency), share of a unit's power per Hz in one trial: it integrates to 1. NaN for a silent unit.
         centroid: (trial, unit), Hz, mean frequency weighted by power. NaN for a silent unit.
         autocorrelation_time: (trial, unit), s, see `autocorrelation_time`. NaN for a silent unit.
@@ -46,12 +46,10 @@ def unit_spectra(trials: Sequence[np.ndarray], rate: float, *, segment: int = 40
     check_trials(trials, "spectra", min_frames=segment)
     if segment < 8:
         raise AnalysisError(f"spectra: a segment of {segment} frames has no spectrum; use 8 or more.")
-    powers = []
-    for trial in trials:
-        frequency, power = signal.welch(trial, rate, nperseg=segment, axis=0)
-        powers.append(power[1:].T)
-    frequency = frequency[1:]
-    power = np.stack(powers)
+    frequency = np.fft.rfftfreq(segment, 1 / rate)
+    inner = (frequency > 0) & (frequency < rate / 2)
+    frequency = frequency[inner]
+    power = np.stack([signal.welch(trial, rate, nperseg=segment, axis=0)[1][inner].T for trial in trials])
     silent = np.stack([trial.std(axis=0) < _SILENT for trial in trials])
     total = power.sum(axis=-1, keepdims=True) * frequency[0]
     power = np.divide(power, total, out=np.full_like(power, np.nan), where=~silent[:, :, None] & (total > 0))

@@ -212,8 +212,9 @@ def encodings(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick
     }  # fmt: skip
     meanings = {
         "cka": "debiased linear CKA", "low": "95 % interval, jackknife over trials", "high": "95 % interval, jackknife over trials",
-        "null": "CKA of shifted pairings", "p_value": "one-sided, against the shifted pairings",
-        "q_value": "p-values corrected for their number within the task (Benjamini & Hochberg)",
+        "null": "CKA of shifted pairings", "null_mean": "mean CKA of shifted pairings",
+        "null_high": "CKA that a twentieth of the shifted pairings exceed", "p_value": "one-sided, against the shifted pairings",
+        "p_corrected": "corrected for the number of layers and sets in the task by the largest standardised value (Westfall & Young)",
         "contrast": "CKA less the first layer's", "contrast_low": "its 95 % interval", "contrast_high": "its 95 % interval",
     }  # fmt: skip
     for name in Encoding._fields:

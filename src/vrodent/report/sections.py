@@ -1,0 +1,174 @@
+"""The parts of the page, in the order they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from vrodent.analysis import Result
+from vrodent.report import numbers
+from vrodent.report.clips import ClipConfig, first_clips
+from vrodent.report.findings import left_out, similarities, timescales
+from vrodent.report.markup import number, numbers_behind, tag
+from vrodent.report.methods import methods
+from vrodent.report.origin import Origin
+from vrodent.report.words import TASKS, task_title
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Page:
+    """What the page is made of.
+
+    Attributes:
+        results: by name.
+        sessions: folder of the session folders, for their videos.
+        clips: how videos are shrunk.
+    """
+
+    results: Mapping[str, Result]
+    sessions: Path
+    clips: ClipConfig
+
+    @property
+    def agent(self) -> str:
+        """Name of the agent."""
+        return str(self.results["sessions"]["agent"][0])
+
+    @property
+    def title(self) -> str:
+        """Title of the page."""
+        return f"vrodent study: {self.agent}"
+
+    @property
+    def origin(self) -> Origin:
+        """Where the agent comes from."""
+        return Origin.of(str(self.results["sessions"]["lineage"][0]))
+
+
+def body(page: Page) -> str:
+    """Everything inside the body element but scripts of the page."""
+    parts = (
+        ("tasks", "The tasks", _tasks(page)),
+        ("trials", "Trials", _trials(page)),
+        ("timescales", "Timescales of units", timescales(page.results["spectra"])),
+        ("encoding", "What the layers encode", similarities(page.results["encoding"])),
+        ("methods", "Methods", methods(page.results)),
+        ("origin", "Origin and versions", _origin(page)),
+    )
+    sections = "".join(tag("section", tag("h2", title) + content, id=f"section-{key}") for key, title, content in parts)
+    links = "".join(tag("li", tag("a", title, href=f"#section-{key}")) for key, title, _ in parts)
+    nav = tag("nav", tag("ul", links), aria_label="Contents")
+    return (
+        tag("a", "Skip to the content", class_="skip", href="#content")
+        + tag("header", _header(page) + nav)
+        + tag("main", sections, id="content")
+        + tag("footer", _footer(page))
+    )
+
+
+def _header(page: Page) -> str:
+    table = page.results["sessions"]
+    tasks = [task_title(str(task)) for task in table["task"]]
+    units = int(table["layer_size"].sum())
+    layers = table["layer"]
+    lede = (
+        f"A simulated rat with a recurrent network for a brain was put into {_count(len(tasks), 'task')}: {_and(tasks)}. Its body, its "
+        f"senses and every unit of its network were recorded at 50 Hz. This page shows what it did, how fast the units of its "
+        f"{_count(len(layers), 'layer')} fluctuate, and which movements each layer reflects."
+    )
+    minutes = float(table["trial_duration"].sum()) / 60
+    facts = (
+        (str(len(table["trial_session"])), "trials"),
+        (number(minutes, 2), "minutes recorded"),
+        (str(units), f"units in {_count(len(layers), 'layer')}"),
+        (str(len(tasks)), "tasks" if len(tasks) != 1 else "task"),
+    )
+    listed = "".join(tag("div", tag("dt", escape(what)) + tag("dd", escape(value))) for value, what in facts)
+    notice = tag("div", tag("p", tag("strong", "The agent. ") + escape(page.origin.sentence)), class_="notice", role="note")
+    return (
+        tag("p", f"vrodent study · agent {escape(page.agent)}", class_="eyebrow")
+        + tag("h1", "A virtual rat, its behaviour and its network")
+        + tag("p", escape(lede), class_="lede text")
+        + notice
+        + tag("dl", listed, class_="facts")
+    )
+
+
+def _count(amount: int, what: str) -> str:
+    words = ("no", "one", "two", "three", "four", "five")
+    return f"{words[amount] if amount < len(words) else amount} {what}{'' if amount == 1 else 's'}"
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _tasks(page: Page) -> str:
+    table = page.results["sessions"]
+    cards = [_task(page, str(task), str(folder)) for task, folder in zip(table["task"], table["folder"], strict=True)]
+    intro = "One trial of each task as a bystander sees it, and, inset, what the rat sees through its head camera of 64 × 64 pixels."
+    return tag("p", intro, class_="text") + tag("div", "".join(cards), class_="tasks")
+
+
+def _task(page: Page, task: str, folder: str) -> str:
+    title, rule = TASKS.get(task, (task_title(task), ""))
+    clips = first_clips(page.sessions / folder, page.clips) if folder else None
+    if clips is None:
+        stage = tag("div", tag("p", "No video was recorded with this session.", class_="absent"), class_="stage")
+        caption = ""
+    else:
+        says = f"{title}, trial {clips.trial}"
+        film = _video(clips.film, f"{says}: the rat from outside", controls=True)
+        eye = tag("div", _video(clips.eye, f"{says}: what the rat sees", controls=False), class_="eye") if clips.eye else ""
+        stage = tag("div", (film or tag("p", "Not filmed from outside.", class_="absent")) + eye, class_="stage")
+        caption = tag("figcaption", escape(f"Trial {clips.trial}, its first {page.clips.seconds:g} s at most. Inset: what the rat sees."))
+    words = tag("h3", escape(title)) + tag("p", escape(rule))
+    return tag("article", tag("figure", stage + caption) + words + numbers.measures_of(page.results["sessions"], task), class_="task")
+
+
+def _video(address: str, label: str, *, controls: bool) -> str:
+    if not address:
+        return ""
+    flags = "controls " if controls else 'tabindex="-1" '
+    return f'<video {flags}muted playsinline loop preload="auto" aria-label="{escape(label)}" src="{address}"></video>'
+
+
+def _trials(page: Page) -> str:
+    table = page.results["sessions"]
+    unused = int((~table["trial_used"]).sum())
+    total = len(table["trial_used"])
+    intro = (
+        f"All {total} trials take part in the analyses below."
+        if not unused
+        else f"{total - unused} of {total} trials take part in the analyses below; {unused} are too short or hold missing values."
+    )
+    return tag("p", intro, class_="text") + numbers.events(table) + numbers_behind("Every trial", numbers.trials(table)) + left_out(table)
+
+
+def _origin(page: Page) -> str:
+    table = page.results["sessions"]
+    made = {result.version for result in page.results.values() if result.version}
+    rows = ""
+    for task, identifier, lineage in zip(table["task"], table["identifier"], table["lineage"], strict=True):
+        version = Origin.of(str(lineage)).version or "(not said)"
+        rows += tag("li", escape(f"{task_title(str(task))}: session {identifier}, recorded with vrodent {version}"))
+    written = "".join(
+        tag("h3", escape(task_title(str(task)))) + tag("pre", escape(Origin.of(str(lineage)).written), tabindex="0")
+        for task, lineage in zip(table["task"], table["lineage"], strict=True)
+    )
+    return (
+        tag("p", escape(page.origin.sentence), class_="text") + tag("ul", rows)
+        + tag("p", f"Analysed with vrodent {escape(', '.join(sorted(made)) or '(not said)')}.")
+        + numbers_behind("Lineage and settings of every session, as recorded", written)
+    )  # fmt: skip
+
+
+def _footer(page: Page) -> str:
+    return tag(
+        "p",
+        "After Merel, Aldarondo, Marshall, Tassa, Wayne and Ölveczky, “Deep neuroethology of a virtual rodent”, ICLR 2020. The animal is "
+        "simulated; no animal was used. This page holds everything it shows and asks nothing of the network.",
+        class_="text",
+    )
