@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
 from tests.reference.forage_and_bowl import carry
 from tests.reference.original import Original
+
 from vrodent.simulation import CpuSimulation
 from vrodent.task import TASK_NAMES
 
