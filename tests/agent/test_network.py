@@ -12,6 +12,8 @@ import pytest
 from vrodent.agent import Agent, AgentConfig, Memory, RandomAgent, StandingAgent, clamp, forget, gaussian, learned
 from vrodent.agent.network import ActorOutput, UnrollOutput
 
+from .conftest import SMALL, random_senses
+
 Senses = dict[str, jax.Array]
 
 # Compiled: one network's calls share one compilation, and only compiled calls are bit-comparable.
@@ -80,10 +82,32 @@ def _none_zero(tree: object) -> bool:
     return all(bool(jnp.any(x != 0.0)) for x in jax.tree.leaves(tree))
 
 
-def test_policy_loss_has_exactly_zero_gradient_on_core_encoders_and_value(agent: Agent, observation: Senses) -> None:
-    gradient = _gradient(agent, observation, _policy_loss)
+@pytest.fixture(scope="module")
+def gradients() -> tuple[Agent, Agent]:
+    """Of the policy loss and of the value loss, for the paper's rule."""
+    agent = Agent(SMALL, seed=1, stance=np.linspace(-0.9, 0.9, 5))
+    senses = random_senses()
+    return _gradient(agent, senses, _policy_loss), _gradient(agent, senses, _value_loss)
+
+
+def test_policy_loss_has_exactly_zero_gradient_on_core_encoders_and_value(gradients: tuple[Agent, Agent]) -> None:
+    gradient, _ = gradients
     assert _all_zero((gradient.core, gradient.value_head, gradient.image_encoder, gradient.proprioception_encoder))
     assert _none_zero((gradient.policy, gradient.mean_head, gradient.log_std_head))
+
+
+def test_value_loss_trains_core_and_encoders_and_not_the_policy(gradients: tuple[Agent, Agent]) -> None:
+    _, gradient = gradients
+    assert _all_zero((gradient.policy, gradient.mean_head, gradient.log_std_head))
+    assert _none_zero((gradient.core, gradient.value_head, gradient.image_encoder, gradient.proprioception_encoder))
+
+
+def test_neither_loss_moves_stance_or_normaliser(agent: Agent, gradients: tuple[Agent, Agent]) -> None:
+    for gradient in gradients:
+        assert _all_zero((gradient.normaliser, gradient.stance))
+    mask = learned(agent)
+    assert not any(jax.tree.leaves((mask.normaliser, mask.stance)))
+    assert all(jax.tree.leaves((mask.core, mask.policy, mask.image_encoder, mask.value_head)))
 
 
 def test_policy_loss_reaches_encoders_by_choice_and_the_core_never(config: AgentConfig, observation: Senses) -> None:
@@ -91,20 +115,6 @@ def test_policy_loss_reaches_encoders_by_choice_and_the_core_never(config: Agent
     gradient = _gradient(agent, observation, _policy_loss)
     assert _all_zero((gradient.core, gradient.value_head))
     assert _none_zero((gradient.policy, gradient.image_encoder.dense, gradient.proprioception_encoder))
-
-
-def test_value_loss_trains_core_and_encoders_and_not_the_policy(agent: Agent, observation: Senses) -> None:
-    gradient = _gradient(agent, observation, _value_loss)
-    assert _all_zero((gradient.policy, gradient.mean_head, gradient.log_std_head))
-    assert _none_zero((gradient.core, gradient.value_head, gradient.image_encoder, gradient.proprioception_encoder))
-
-
-def test_neither_loss_moves_stance_or_normaliser(agent: Agent, observation: Senses) -> None:
-    gradient = _gradient(agent, observation, lambda output: _policy_loss(output) + _value_loss(output))
-    assert _all_zero((gradient.normaliser, gradient.stance))
-    mask = learned(agent)
-    assert not any(jax.tree.leaves((mask.normaliser, mask.stance)))
-    assert all(jax.tree.leaves((mask.core, mask.policy, mask.image_encoder, mask.value_head)))
 
 
 def test_unroll_gradient_is_the_finite_difference(config: AgentConfig, observation: Senses) -> None:
