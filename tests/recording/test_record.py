@@ -15,8 +15,11 @@ from tests.recording.tiny import TinyAgent
 
 from vrodent.analysis import load_session
 from vrodent.recording import RecordConfig, RecordingError, VideoConfig, record
+from vrodent.recording.mind import Mind
+from vrodent.recording.rollout import Rollout
 from vrodent.recording.video import read_video
-from vrodent.simulation import make
+from vrodent.simulation import CpuSimulation, make
+from vrodent.task import get_task
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +243,35 @@ def test_worlds_divide_trials_well():
     chosen = {trials: replace(config, trials=trials).worlds for trials in (1, 5, 16, 17, 25, 33)}
     assert chosen == {1: 1, 5: 5, 16: 16, 17: 9, 25: 13, 33: 11}
     assert replace(config, trials=4, num_worlds=9).worlds == 4
+
+
+class Unlucky(CpuSimulation):
+    """World 0 is struck in its 21st control step, once."""
+
+    struck = False
+
+    def step(self, action):
+        if not self.struck and self.physics.fields.time[0] > 0.395:
+            self.struck = True
+            self.physics.fields.qvel[0] = 1e9
+        return super().step(action)
+
+
+def _rolled(kind, folder):
+    env = kind(replace(get_task("two_tap"), time_limit=0.99), 2, seed=3)
+    folder.mkdir()
+    try:
+        return Rollout(env, Mind(TinyAgent(), 2, 0), 3, folder, SILENT).run()
+    finally:
+        env.close()
+
+
+def test_a_trial_whose_physics_fails_ends_alone(tmp_path):
+    plain, hit = _rolled(CpuSimulation, tmp_path / "plain"), _rolled(Unlucky, tmp_path / "hit")
+    assert [trial.num_frames for trial in plain] == [50, 50, 50]
+    assert [trial.num_frames for trial in hit] == [21, 50, 50]
+    assert [trial.measures["diverged"] for trial in hit] == [True, False, False]
+    assert hit[0].terminated and hit[0].events == (("divergence", 20),)
+    assert all(np.isfinite(values).all() for trial in hit for values in trial.data.values())
+    # Trial 1 ran beside it, in the other world, and felt nothing.
+    assert all(np.array_equal(hit[1].data[name], plain[1].data[name]) for name in plain[1].data)

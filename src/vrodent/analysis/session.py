@@ -50,7 +50,7 @@ class Trials:
         start: (trial,) first frame.
         stop: (trial,) one past the last frame; a trial's `stop` is the next one's `start`.
         total_reward: (trial,) sum of its rewards.
-        terminated: (trial,) bool, the task ended by its own rule.
+        terminated: (trial,) bool, the task ended by its own rule, or the physics failed (then `measures["diverged"]`).
         truncated: (trial,) bool, the time limit ended it.
         seed: (trial,) seed of the session.
         arena_seed: (trial,) str, what the arena was drawn from, as `0/3/1` (seed, world, episode).

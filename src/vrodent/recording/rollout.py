@@ -52,7 +52,8 @@ class VideoConfig:
         width, height: pixels of the film from outside, even.
         every: one picture of the film for so many frames: 2 films at 25 Hz. Rendering is slow without a graphics card.
         seconds: the film of a trial ends after so many; None films it all.
-        camera: where from: see `vrodent.simulation` `render`.
+        camera: where from, see `vrodent.simulation.camera.render`.
+        shadows: draw shadows in the film; over half of its cost.
     """
 
     egocentric: bool = True
@@ -61,7 +62,8 @@ class VideoConfig:
     height: int = 360
     every: int = 2
     seconds: float | None = None
-    camera: str = "side"
+    camera: str = "follow"
+    shadows: bool = True
 
     def __post_init__(self) -> None:
         if self.third_person_trials < 0:
@@ -220,8 +222,11 @@ class Rollout:
             if running.eye:
                 running.eye.add(observation["egocentric"][world])
             if running.film and self._films(running):
-                config = self._video
-                running.film.add(self._env.render(world, camera=config.camera, width=config.width, height=config.height))
+                running.film.add(self._picture(world))
+
+    def _picture(self, world: int) -> np.ndarray:
+        film = self._video
+        return self._env.render(world, camera=film.camera, width=film.width, height=film.height, shadows=film.shadows)
 
     def _films(self, running: _Running) -> bool:
         limit = self._video.seconds

@@ -21,8 +21,8 @@ class TrialData:
 
     Attributes:
         data: (frame, ...) of every series, by name; see `schema`.
-        terminated: the task ended by its own rule.
-        truncated: the time limit (or a divergence of the physics) ended it.
+        terminated: the task ended it by its own rule, or the physics failed.
+        truncated: the time limit ended it.
         seed: seed of the session.
         arena_seed: what the arena was drawn from, as `0/3/1` (seed, world, episode).
         measures: success measures, the same names in every trial of a session.

@@ -37,8 +37,8 @@ _SKELETON = "rat"
 _SPATIAL_UNIT = {"m": "meters"}  # NWB wants the word for positions, and only there
 _FIXED_TRIAL_COLUMNS = {
     "total_reward": "sum of the trial's rewards",
-    "terminated": "the task ended the trial by its own rule",
-    "truncated": "the time limit, or a divergence of the physics, ended the trial",
+    "terminated": "the task ended the trial by its own rule, or the physics failed (then diverged is true)",
+    "truncated": "the time limit ended the trial",
     "seed": "seed of the session",
     "arena_seed": "what the arena was drawn from: seed/world/episode",
 }
