@@ -16,7 +16,7 @@ ROOMS = ("body", "task", "simulation", "agent", "training", "recording", "analys
 
 # The forbidden words are put together here so that this file does not hold them.
 MACHINE = re.compile("|".join([r"/" + r"work/", r"/" + r"root/", r"/" + r"home/\w", r"/" + r"opt/\w", r"/" + r"tmp/\w"]))
-REGISTRY = re.compile("|".join(["py" + r"pi\.org", "python" + r"hosted\.org", "--index" + "-url", "--extra-index" + "-url", "--find" + "-links"]))
+REGISTRY = re.compile("|".join(["py" + r"pi\.org", "python" + r"hosted\.org", "--(extra-)?index" + "-url[ =]", "--find" + "-links[ =]"]))
 
 
 def tracked() -> list[Path]:
@@ -100,14 +100,12 @@ def test_nothing_is_ever_unpickled() -> None:
 
 
 def test_nothing_is_named_done_or_bare_state() -> None:
-    named = []
+    named, forbidden = [], ("done", "dones", "state")
     for path in SOURCES:
         for node in nodes(path):
-            name = getattr(node, "id", None) if isinstance(node, ast.Name) else getattr(node, "arg", None) if isinstance(node, ast.arg) else None
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                name = node.attr
-            if name in ("done", "dones", "state"):
-                named.append(f"{where(path, node)} {name}")
+            match node:
+                case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store()) if name in forbidden:
+                    named.append(f"{where(path, node)} {name}")
     assert named == []
 
 

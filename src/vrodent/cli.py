@@ -24,6 +24,7 @@ COMMANDS = {
     "analyze": "analyse recorded sessions: spectra of units, similarity of layers and behaviour",
     "report": "make one web page of sessions and analyses",
     "evaluate": "score an agent in the four tasks",
+    "train": "train an agent, by a preset",
     "study": "record, analyse and report, in one go",
 }
 """Name and summary of every command, in the order that help lists them."""
@@ -53,8 +54,9 @@ def _is_input_error(error: BaseException) -> bool:
 def _run(name: str, arguments: Sequence[str]) -> int:
     import tyro
 
+    style = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs)
     command = importlib.import_module(f"vrodent.commands.{name}").Command
-    parsed = tyro.cli(command, prog=f"vrodent {name}", args=list(arguments), config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
+    parsed = tyro.cli(command, prog=f"vrodent {name}", args=list(arguments), config=style)
     return int(parsed.run() or 0)
 
 

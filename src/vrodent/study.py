@@ -38,6 +38,7 @@ class StudyConfig:
         seed: of arenas, of the actions' noise, and of the analyses.
         deterministic: take the mean of the policy instead of a sample.
         num_threads: of the simulation, 0 for one a core.
+        time_limit: s after which a trial is cut short; None for the task's own limit.
         video: which videos.
         analysis: settings of the analyses.
     """
@@ -47,6 +48,7 @@ class StudyConfig:
     seed: int = 0
     deterministic: bool = False
     num_threads: int = 0
+    time_limit: float | None = None
     video: VideoConfig = field(default_factory=lambda: VideoConfig(third_person_trials=1))
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
 
@@ -63,8 +65,9 @@ class StudyConfig:
             ValueError: a setting is out of range.
         """
         return RecordConfig(
-            task=task, trials=self.trials, seed=self.seed, deterministic=self.deterministic, num_threads=self.num_threads, video=self.video
-        )
+            task=task, trials=self.trials, seed=self.seed, deterministic=self.deterministic, num_threads=self.num_threads,
+            time_limit=self.time_limit, video=self.video,
+        )  # fmt: skip
 
 
 def quick() -> StudyConfig:
@@ -105,7 +108,7 @@ def study(
                 record(
                     agent, task, settings.trials, settings.seed, settings.deterministic, None, folder, settings.num_worlds,
                     settings.physics, listener, video=settings.video, agent_name=agent_name, lineage=lineage,
-                    num_threads=settings.num_threads, overwrite=True,
+                    num_threads=settings.num_threads, time_limit=settings.time_limit, overwrite=True,
                 )  # fmt: skip
         sessions.append(folder)
     with analysis_bar("analysing") as listener:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 UNTRAINED = "untrained"
 
 
@@ -55,13 +57,19 @@ def default_agent() -> str:
     return "four-tasks" if "four-tasks" in there else (there[0] if there else UNTRAINED)
 
 
-def _untrained(seed: int) -> Animal:
-    import jax.numpy as jnp
-
-    from vrodent.agent import Agent, AgentConfig
+def stance() -> np.ndarray:
+    """(38,), the control that holds the rat standing."""
     from vrodent.body import add_rat, arena_spec, standing_ctrl
 
     spec = arena_spec()
     add_rat(spec)
-    agent = Agent(AgentConfig(), seed, stance=jnp.asarray(standing_ctrl(spec.compile())))
+    return standing_ctrl(spec.compile())
+
+
+def _untrained(seed: int) -> Animal:
+    import jax.numpy as jnp
+
+    from vrodent.agent import Agent, AgentConfig
+
+    agent = Agent(AgentConfig(), seed, stance=jnp.asarray(stance()))
     return Animal(name=UNTRAINED, agent=agent, lineage=json.dumps({"agent": UNTRAINED, "steps": 0, "seed_of_weights": seed}))

@@ -69,7 +69,8 @@ def check_drawing(backends: list[Finding]) -> Finding:
     if not working:
         return Finding(name="camera", works=False, needed=True, detail="no back end draws", mend=backends[0].mend)
     if chosen and chosen not in working and chosen in _BACKENDS:
-        return Finding(name="camera", works=False, needed=True, detail=f"MUJOCO_GL={chosen} does not draw", mend=f"export MUJOCO_GL={working[0]}")
+        detail, mend = f"MUJOCO_GL={chosen} does not draw", f"export MUJOCO_GL={working[0]}"
+        return Finding(name="camera", works=False, needed=True, detail=detail, mend=mend)
     return Finding(name="camera", works=True, needed=True, detail=f"draws with {' and '.join(working)}")
 
 
@@ -83,7 +84,8 @@ def check_package(name: str, pinned: str) -> Finding:
     """Whether a package is there in the release that the simulation was checked with."""
     found = versions().get(name) or "not installed"
     works = found.startswith(pinned)
-    return Finding(name=name, works=works, needed=True, detail=found, mend="" if works else f"make install (or: pip install '{name}=={pinned}*')")
+    mend = "" if works else f"make install (or: pip install '{name}=={pinned}*')"
+    return Finding(name=name, works=works, needed=True, detail=found, mend=mend)
 
 
 def check_labmaze() -> Finding:
@@ -97,7 +99,8 @@ def check_labmaze() -> Finding:
 def check_disk(folder: Path) -> Finding:
     """Whether a study has room in a folder."""
     free = shutil.disk_usage(folder).free / 1e9
-    return Finding(name="disk", works=free > 2, needed=False, detail=f"{free:.0f} GB free in {folder}", mend="" if free > 2 else "free 2 GB")
+    detail, mend = f"{free:.0f} GB free in {folder}", "" if free > 2 else "a study needs about 2 GB: make room, or choose another folder"
+    return Finding(name="disk", works=free > 2, needed=False, detail=detail, mend=mend)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,3 +48,17 @@ def recording_bar(label: str) -> Any:
 def analysis_bar(label: str) -> Any:
     """A context that gives a listener for the functions of `vrodent.analysis`."""
     return _bar(label, lambda step: (step.completed / step.total, step.seconds_left))
+
+
+@contextmanager
+def share_bar(label: str, tasks: Sequence[str]) -> Iterator[Callable[[str, float], None]]:
+    """A context that gives a listener for `vrodent.training.evaluate`, which tells of the task and the share of it that is behind."""
+    started = time.monotonic()
+
+    def read(step: tuple[str, float]) -> tuple[float, float | None]:
+        fraction = (tasks.index(step[0]) + step[1]) / len(tasks)
+        passed = time.monotonic() - started
+        return fraction, passed / fraction * (1.0 - fraction) if fraction > 0 else None
+
+    with _bar(label, read) as listen:
+        yield lambda task, share: listen((task, share))

@@ -11,7 +11,7 @@ import tyro
 
 from vrodent.commands.animals import find_animal
 from vrodent.commands.progress import recording_bar
-from vrodent.config import TaskName, usage
+from vrodent.config import TaskName, usage, writable_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class Command:
     """Trials run at once; 0 chooses."""
     num_threads: int = 0
     """Threads of the simulation; 0 takes one per core."""
+    time_limit: float | None = None
+    """Seconds of simulated time after which a trial is cut short; the task's own limit unless given."""
     films: int = 2
     """How many trials are also filmed from outside."""
     physics: Literal["reference", "training"] = "reference"
@@ -54,13 +56,17 @@ class Command:
         with usage():
             video = VideoConfig(third_person_trials=self.films)
             RecordConfig(
-                task=self.task, trials=self.trials, seed=self.seed, num_worlds=self.num_worlds, num_threads=self.num_threads, video=video
-            )
-            animal = find_animal(self.agent)
+                task=self.task, trials=self.trials, seed=self.seed, num_worlds=self.num_worlds, num_threads=self.num_threads,
+                time_limit=self.time_limit, video=video,
+            )  # fmt: skip
+        if self.out is not None:
+            writable_folder(self.out.parent)
+        animal = find_animal(self.agent)
         with recording_bar(f"{animal.name} in {self.task}") as progress:
             path = record(
-                animal.agent, self.task, self.trials, self.seed, self.deterministic, None, self.out, self.num_worlds, self.physics, progress,
-                video=video, agent_name=animal.name, lineage=animal.lineage, num_threads=self.num_threads, overwrite=self.overwrite,
+                animal.agent, self.task, self.trials, self.seed, self.deterministic, None, self.out, self.num_worlds, self.physics,
+                progress, video=video, agent_name=animal.name, lineage=animal.lineage, num_threads=self.num_threads,
+                time_limit=self.time_limit, overwrite=self.overwrite,
             )  # fmt: skip
         print(json.dumps({"session": str(path), "trials": self.trials, "task": self.task}) if self.json else f"session: {path}")
         return 0

@@ -54,12 +54,13 @@ class Command:
                 base, tasks=self.tasks, trials=base.trials if self.trials is None else self.trials, seed=self.seed,
                 deterministic=self.deterministic, num_threads=self.num_threads,
             )  # fmt: skip
-        animal = find_animal(self.agent or default_agent())
         out = writable_folder(self.out)
+        animal = find_animal(self.agent or default_agent())
         started = time.monotonic()
         page = study(
-            animal.agent, out, config, agent_name=animal.name, lineage=animal.lineage, recording_bar=recording_bar, analysis_bar=analysis_bar
-        )
+            animal.agent, out, config, agent_name=animal.name, lineage=animal.lineage, recording_bar=recording_bar,
+            analysis_bar=analysis_bar,
+        )  # fmt: skip
         save_resolved(out / "study.json", "study", {"agent": animal.name, "lineage": json.loads(animal.lineage), "study": config})
         if self.json:
             print(json.dumps({"page": str(page), "sessions": str(out / "sessions"), "results": str(out / "results"), "agent": animal.name}))
