@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import mujoco
 import numpy as np
 import pytest
 from tests.reference.original import Original, compare, script_orbs, wandering
@@ -102,3 +103,30 @@ def test_a_full_episode_ends_as_the_original(simulation: CpuSimulation) -> None:
     found = compare(episode, simulation, wandering(4, simulation.standing_ctrl, 1600))
     assert found.ended == 1499 and found.agree
     assert found.beyond() == {}
+
+
+def test_a_moved_orb_is_felt_by_the_same_geoms_as_in_the_original(simulation: CpuSimulation) -> None:
+    """In both the palms feel it and the fingers do not: see the docstring of `vrodent.task.two_tap`."""
+    episode = Original("two_tap", 0)
+    simulation.reset_to(np.arange(1), [episode.arena(simulation.model)])
+    theirs, ours = episode.model, simulation.physics.models[0]
+    palm, orb = theirs.geom("walker/hand_L_collision").id, theirs.geom("target_0_0/geom").id
+    assert ours.geom("target_0_0/geom").id == orb
+    data, rng, felt = mujoco.MjData(ours), np.random.default_rng(0), set()
+    fingers = {name for i in range(ours.ngeom) if "finger" in (name := ours.geom(i).name)}
+    overlaps = 0
+    for _ in range(40):
+        theirs.geom_pos[orb] = ours.geom_pos[orb] = episode.data.geom_xpos[palm] + rng.uniform([0, -0.01, 0.005], [0.025, 0.01, 0.03])
+        contacts = []
+        for model in (theirs, ours):
+            data.qpos[:] = episode.data.qpos
+            mujoco.mj_kinematics(model, data)
+            mujoco.mj_comPos(model, data)
+            mujoco.mj_collision(model, data)
+            contacts.append({model.geom(int(i)).name for pair in data.contact.geom for i in pair if orb in pair and i != orb})
+            distances = [mujoco.mj_geomDistance(model, data, orb, model.geom(name).id, 1.0, None) for name in fingers]
+        overlaps += min(distances) < 0
+        assert contacts[0] == contacts[1]
+        felt |= contacts[1]
+    assert "walker/hand_L_collision" in felt and not felt & fingers
+    assert overlaps > 10

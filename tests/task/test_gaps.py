@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
 
-from vrodent.task import Arena, get_task, stack_arenas
+from vrodent.task import Arena, Outcome, get_task, stack_arenas
 from vrodent.task.gaps import Gaps
 
 _INDEX = SimpleNamespace(torso_linvel=slice(0, 3), end_effectors=np.array([1, 2, 3, 4]), torso=0)
@@ -51,31 +53,43 @@ def test_the_shortest_platforms_and_gaps_fit(model: mujoco.MjModel) -> None:
     assert len(_spans(arena)) == task.max_platforms and _spans(arena)[-1, 1] >= 40 - 0.05
 
 
-def _outcome(task: Gaps, model: mujoco.MjModel, *, velocity: float = 0.0, torso: tuple[float, float] = (5.0, 0.06), paw: float = 0.0):
+def _outcome(
+    model: mujoco.MjModel, *, velocity: float = 0.0, torso: tuple[float, float] = (5.0, 0.06), paw: float = 0.0, xp: Any = np
+) -> Outcome:
+    """What the task makes of one world in which the torso and the third paw are somewhere."""
+    task = Gaps()
     arenas = stack_arenas([task.draw(np.random.default_rng(0), model)])
     xpos = np.zeros((1, 5, 3))
     xpos[0, 0, 0], xpos[0, 0, 2], xpos[0, 3, 2] = *torso, paw
-    fields = SimpleNamespace(sensordata=np.array([[velocity, 9.0, 9.0]]), xpos=xpos)
-    return task.step(task.start(arenas, np), fields, None, None, arenas, _INDEX, np)  # type: ignore[arg-type]
+    fields = SimpleNamespace(sensordata=xp.asarray([[velocity, 9.0, 9.0]]), xpos=xp.asarray(xpos))
+    return task.step(task.start(arenas, xp), fields, None, None, arenas, _INDEX, xp)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("velocity", "reward"), [(-1.0, 0.0), (0.0, 0.0), (0.25, 0.25), (1.0, 1.0), (1.5, 0.5), (2.0, 0.0), (7.0, 0.0)])
 def test_reward_is_a_triangle_around_the_target_velocity(model: mujoco.MjModel, velocity: float, reward: float) -> None:
-    assert _outcome(Gaps(), model, velocity=velocity).reward[0] == pytest.approx(reward, abs=1e-15)
+    assert _outcome(model, velocity=velocity).reward[0] == pytest.approx(reward, abs=1e-15)
 
 
 @pytest.mark.parametrize(("paw", "fell"), [(0.0, False), (-0.3, False), (-0.30001, True)])
 def test_a_paw_below_30_cm_ends_the_episode(model: mujoco.MjModel, paw: float, fell: bool) -> None:
-    outcome = _outcome(Gaps(), model, paw=paw)
+    outcome = _outcome(model, paw=paw)
     assert (bool(outcome.terminated[0]), float(outcome.discount[0])) == (fell, 0.0 if fell else 1.0)
 
 
 def test_gaps_crossed_counts_gaps_behind_the_torso(model: mujoco.MjModel) -> None:
     spans = _spans(Gaps().draw(np.random.default_rng(0), model))
     for platform in (0, 1, 2, 3, len(spans) - 1):
-        crossed = _outcome(Gaps(), model, torso=(spans[platform].mean(), 0.06)).events.gaps_crossed[0]
+        crossed = _outcome(model, torso=(spans[platform].mean(), 0.06)).events.gaps_crossed[0]
         assert crossed == max(platform - 1, 0), "the first two platforms touch"
-    assert _outcome(Gaps(), model, torso=(spans[5].mean(), -0.2)).events.gaps_crossed[0] == 0, "falling past is not crossing"
+    assert _outcome(model, torso=(spans[5].mean(), -0.2)).events.gaps_crossed[0] == 0, "falling past is not crossing"
+
+
+def test_jax_agrees_with_numpy(model: mujoco.MjModel) -> None:
+    for velocity, x, paw in ((0.7, 5.0, 0.0), (1.4, 9.0, -0.1), (-0.2, 20.0, -0.4)):
+        ours, other = (_outcome(model, velocity=velocity, torso=(x, 0.06), paw=paw, xp=xp) for xp in (np, jnp))
+        np.testing.assert_allclose(ours.reward, other.reward, rtol=1e-6)
+        for one, two in zip((*ours.events, ours.terminated, ours.discount), (*other.events, other.terminated, other.discount), strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 def test_bad_lengths_are_refused() -> None:

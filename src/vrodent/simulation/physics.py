@@ -64,7 +64,8 @@ class BatchPhysics:
 
     Attributes:
         fields: live batched MuJoCo fields (`fields.qpos` is (world, 74), ...). Positions, velocities and their sensors are those of
-            now; forces and acceleration sensors those of the last physics step. `qpos qvel act ctrl time` may be written.
+            now; forces and acceleration sensors those of the last physics step. `qpos qvel act ctrl time` may be written. A derived field
+            that is read for the first time is zero until the next reset or step; those that tasks and senses read are there from the start.
         model: the model before any arena was written into it.
         models: one model per world.
         substeps: physics steps per control step.
@@ -187,13 +188,13 @@ class BatchPhysics:
         # A record holds the state after each physics step, but geom_xpos as it was before it.
         self._guard(lambda: batch.rollout(last, record=tuple(self._records), out=self._records))
         self._advance(~self.diverged if self.diverged.any() else None, 1, self._stage)
-        state, positions = rows[_TIME_QPOS], rows["geom_xpos"]
-        state[:, :last] = self._records[_TIME_QPOS]
-        state[:, last, 0], state[:, last, 1:] = batch.time, batch.qpos
+        row, positions = rows[_TIME_QPOS], rows["geom_xpos"]
+        row[:, :last] = self._records[_TIME_QPOS]
+        row[:, last, 0], row[:, last, 1:] = batch.time, batch.qpos
         positions[:, : last - 1] = self._records["geom_xpos"][:, 1:]
         positions[:, last] = batch.geom_xpos
         targets = batch.geom_xpos[:, self._targets]
-        return self._finder.find(self.models, state[..., 1:], positions, targets), state[..., 0].copy()
+        return self._finder.find(self.models, row[..., 1:], positions, targets), row[..., 0].copy()
 
     def _advance(self, ids: np.ndarray | None, nstep: int, stage: int) -> None:
         self._guard(lambda: self.fields.step(ids, nstep, stage))
