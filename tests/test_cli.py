@@ -180,7 +180,8 @@ def test_doctor_says_how_to_mend_a_back_end_that_is_not_there() -> None:
     assert ran.returncode != 0 and "nonsense" in ran.stderr
     from vrodent.commands.doctor import Finding, check_drawing
 
-    broken = [Finding(name=f"drawing with {name}", works=False, needed=False, detail="", mend="apt-get install") for name in ("egl", "osmesa")]
+    names = ("drawing with egl", "drawing with osmesa")
+    broken = [Finding(name=name, works=False, needed=False, detail="", mend="apt-get install") for name in names]
     assert check_drawing(broken).works is False and "apt-get install" in check_drawing(broken).mend
 
 
