@@ -1,8 +1,8 @@
 """The process that measures one contestant of `vrodent.simulation.benchmark` in one task.
 
-It prints the number of cores that it uses; then, for every line with a number of seconds that it reads, the control steps a second
-that it made in that time. Actions are those of a struggling rat: around the standing posture, new at every step. Episodes restart when
-they end, and the restart counts.
+It prints the number of cores that it uses; then, for every line with a number of seconds that it reads, the control steps that it
+made in about that time, the seconds, and the seconds of processor time. Actions are those of a struggling rat: around the standing
+posture, new at every step. Episodes restart when they end, and the restart counts.
 """
 
 from __future__ import annotations
@@ -130,14 +130,14 @@ def main(arguments: str) -> None:
     step()
     _say(used)
     for line in sys.stdin:
-        start, count = time.perf_counter(), 0
+        start, start_cpu, count = time.perf_counter(), time.process_time(), 0
         while (elapsed := time.perf_counter() - start) < float(line):
             count += step()
-        _say(count / elapsed)
+        _say(count, elapsed, time.process_time() - start_cpu)
 
 
-def _say(value: float) -> None:
-    sys.stdout.write(f"{value}\n")
+def _say(*values: float) -> None:
+    sys.stdout.write(" ".join(map(str, values)) + "\n")
     sys.stdout.flush()
 
 
