@@ -17,11 +17,6 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...], variance: float) -
     return jnp.asarray(rng.normal(0.0, variance**0.5, shape), jnp.float32)
 
 
-def _orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return q * np.sign(np.diag(r))  # uniform over rotations, Mezzadri 2007
-
-
 class Linear(eqx.Module):
     """`x @ weight + bias`, with `weight` (in, out)."""
 
@@ -109,7 +104,7 @@ class LSTM(eqx.Module):
 
     def __init__(self, size_in: int, units: int, rng: np.random.Generator) -> None:
         self.weight_input = _normal(rng, (size_in, 4 * units), 1.0 / size_in)
-        self.weight_hidden = jnp.asarray(np.concatenate([_orthogonal(rng, units) for _ in range(4)], axis=1), jnp.float32)
+        self.weight_hidden = _normal(rng, (units, 4 * units), 1.0 / units)
         self.bias = jnp.asarray(np.repeat([0.0, 1.0, 0.0, 0.0], units), jnp.float32)
 
     def drive(self, x: jax.Array) -> jax.Array:
