@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -18,7 +18,7 @@ from vrodent.training.unroll import Unroll, empty_unroll, unroll_shapes
 
 
 class Teacher(Protocol):
-    """Who labels what the student sees with what it should have done. It may look at anything in the simulation."""
+    """Who labels what the student sees with what it should have done. It may look at anything in the simulation, and keeps nothing."""
 
     def observe(self, env: CpuSimulation, /) -> np.ndarray:
         """The teacher's own, privileged observation of the present moment, (world, n)."""
@@ -26,23 +26,6 @@ class Teacher(Protocol):
 
     def act(self, observation: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log standard deviation, each (world, 38), in the student's standing-centred actions."""
-        ...
-
-
-@runtime_checkable
-class FollowingTeacher(Protocol):
-    """A teacher that also keeps track of what is done, such as the last action."""
-
-    def follow(self, action: np.ndarray, fresh: np.ndarray, /) -> None:
-        """Told after each step: the action (world, 38) that was taken, and which worlds (world,) have just begun an episode."""
-        ...
-
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """What it keeps, as arrays."""
-        ...
-
-    def restore(self, arrays: Mapping[str, np.ndarray], /) -> None:
-        """Go back to a snapshot."""
         ...
 
 
@@ -105,7 +88,6 @@ class ActorRun:
         self._ended = np.zeros(worlds, bool)
         self._reset = np.ones(worlds, bool)
         self._return, self._length = np.zeros(worlds), np.zeros(worlds, int)
-        self._follow(np.zeros((worlds, agent.config.action_size), np.float32), np.ones(worlds, bool))
         self._label = self._ask()
 
     def collect(self, agent: Agent, teacher_share: float = 0.0) -> Unroll:
@@ -145,8 +127,6 @@ class ActorRun:
         arrays |= {f"observation.{name}": array for name, array in self._observation.items()}
         if self._label is not None:
             arrays["label_mean"], arrays["label_log_std"] = self._label
-        if isinstance(self.teacher, FollowingTeacher):
-            arrays |= {f"teacher.{name}": array for name, array in self.teacher.snapshot().items()}
         own = {name: getattr(self, f"_{name}") for name in ("ended", "reset", "return", "length")}
         return arrays | own | {"collected": np.array(self.collected)}
 
@@ -157,8 +137,6 @@ class ActorRun:
         self._memory = jax.tree.unflatten(structure, [jax.numpy.asarray(arrays[f"memory{i}"]) for i in range(structure.num_leaves)])
         self._observation = _under("observation.", arrays)
         self._label = (arrays["label_mean"], arrays["label_log_std"]) if "label_mean" in arrays else None
-        if isinstance(self.teacher, FollowingTeacher):
-            self.teacher.restore(_under("teacher.", arrays))
         for name in ("ended", "reset", "return", "length"):
             setattr(self, f"_{name}", arrays[name].copy())
         self.collected = int(arrays["collected"])
@@ -186,7 +164,6 @@ class ActorRun:
         self._finish(over, step.terminated, step.info.diverged)
         self._observation = self.simulation.reset(self._ended) if self._ended.any() else step.observation
         self._reset, self._ended = self._ended, over
-        self._follow(action, self._reset)
         self._label = self._ask()
 
     def _finish(self, over: np.ndarray, terminated: np.ndarray, diverged: np.ndarray) -> None:
@@ -199,10 +176,6 @@ class ActorRun:
         unroll.proprioception[:, row] = self._observation["proprioception"]
         unroll.egocentric[:, row] = self._observation["egocentric"]
         unroll.reset[:, row] = self._reset
-
-    def _follow(self, action: np.ndarray, fresh: np.ndarray) -> None:
-        if isinstance(self.teacher, FollowingTeacher):
-            self.teacher.follow(action, fresh)
 
     def _ask(self) -> tuple[np.ndarray, np.ndarray] | None:
         if self.teacher is None:

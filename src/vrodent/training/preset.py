@@ -64,7 +64,7 @@ def distil(num_policy_layers: int = 3) -> TrainConfig:
         policy_weight=0.0, critic_policy="behaviour", value_weight=0.5, burn_in=4, teaching=TeachingConfig(kind="clone", spread=0.2)
     )
     collection = CollectionConfig(
-        unroll_length=24, samples_per_insert=4.0, teacher_share=0.5, final_teacher_share=0.05, teacher_share_updates=20_000
+        unroll_length=24, samples_per_insert=8.0, teacher_share=0.5, final_teacher_share=0.05, teacher_share_updates=20_000
     )
     return TrainConfig(
         agent=AgentConfig(num_policy_layers=num_policy_layers, num_value_heads=4, policy_trains_encoders=True),

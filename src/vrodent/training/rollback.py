@@ -68,10 +68,14 @@ class DivergenceWatch:
         skipped = [report for report in reports if report.skipped > 0.0]
         if len(skipped) > self.config.most_skipped * len(reports):
             return f"{len(skipped)} of {len(reports)} updates had a loss or gradient that is not finite. {self._explain(skipped[0])}"
-        critic = float(np.median([report.loss.value for report in reports]))
+        kept = [report for report in reports if report.skipped == 0.0]
+        if not kept:
+            return None
+        critic = float(np.median([report.loss.value for report in kept]))
         usual = float(np.median(self._critic)) if self._critic else critic
         if critic > max(self.config.critic_growth * usual, self.config.least_critic_loss):
-            worst = self.tasks[int(np.nanargmin(np.where(np.isfinite(reports[-1].loss.explained), reports[-1].loss.explained, np.inf)))]
+            explained = kept[-1].loss.explained
+            worst = self.tasks[int(np.argmin(np.where(np.isfinite(explained), explained, np.inf)))]
             return f"The critic's loss is {critic:.3g}, usually {usual:.3g}; it is worst in {worst}."
         self._critic.append(critic)
         return None

@@ -7,6 +7,7 @@ from typing import Literal
 
 from vrodent.agent import AgentConfig
 from vrodent.task import TASK_NAMES
+from vrodent.training.evaluation import HELD_OUT_SEED
 from vrodent.training.learner import LearnerConfig
 from vrodent.training.rollback import DivergenceConfig
 
@@ -101,6 +102,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._check_tasks()
+        if self.seed < 0 or self.seed == HELD_OUT_SEED:
+            raise ValueError(f"seed must be >= 0 and not {HELD_OUT_SEED}, whose arenas are held out for evaluation; it is {self.seed}.")
         collection = self.collection
         for name in ("total_steps", "batch_unrolls", "publish_updates", "checkpoint_seconds", "keep_checkpoints", "log_seconds"):
             if getattr(self, name) <= 0:
@@ -150,10 +153,13 @@ def allot(total: int, seconds: tuple[float, ...]) -> tuple[int, ...]:
         a number for each task, at least half of an equal share (and 1) and at most twice of it, summing to `total`.
     """
     equal = total / len(seconds)
-    speed = [1.0 / s for s in seconds]
-    wish = [min(max(total * s / sum(speed), 0.5 * equal, 1.0), 2.0 * equal) for s in speed]
-    wish = [total * w / sum(wish) for w in wish]
-    counts = [max(int(w), 1) for w in wish]
+    low, high = max(0.5 * equal, 1.0), 2.0 * equal
+    small, large = 0.0, total * max(seconds)
+    for _ in range(100):  # bisect for the factor under which the bounded shares sum to the total
+        factor = 0.5 * (small + large)
+        wish = [min(max(factor / s, low), high) for s in seconds]
+        small, large = (factor, large) if sum(wish) < total else (small, factor)
+    counts = [max(int(w + 1e-9), 1) for w in wish]
     while sum(counts) < total:
         counts[max(range(len(counts)), key=lambda i: wish[i] - counts[i])] += 1
     while sum(counts) > total:

@@ -79,8 +79,8 @@ class VmpoLoss(NamedTuple):
 
 def initial_duals(config: VmpoConfig, num_tasks: int) -> Duals:
     """Dual variables at the config's initial values."""
-    temperature = jnp.full(num_tasks, _inverse_softplus(config.initial_temperature))
-    penalty = jnp.full(num_tasks, _inverse_softplus(config.initial_penalty))
+    temperature = jnp.zeros(num_tasks) + _inverse_softplus(config.initial_temperature)
+    penalty = jnp.zeros(num_tasks) + _inverse_softplus(config.initial_penalty)
     return Duals(temperature, penalty, penalty.copy())
 
 

@@ -1,0 +1,139 @@
+"""Actors against a simulation that is scripted: where episodes end, what is a final observation, who acts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vrodent.agent import Agent
+from vrodent.training.collection import ActorConfig, ActorRun
+from vrodent.training.gaussian import Gaussian, log_prob
+
+WORLDS = 2
+
+
+class Scripted:
+    """World w's episode k lasts `lengths[w][k]` steps; an observation says its world, episode and step; the reward is the step."""
+
+    num_worlds = WORLDS
+
+    def __init__(self, lengths, terminates: bool, final_discount: float = 0.0, diverges: tuple[int, int, int] | None = None):
+        self.lengths, self.terminates, self.final_discount, self.diverges = lengths, terminates, final_discount, diverges
+        self.episode, self.time = np.full(WORLDS, -1), np.zeros(WORLDS, int)
+        self.controls: list[np.ndarray] = []
+
+    def reset(self, mask=None):
+        mask = np.ones(WORLDS, bool) if mask is None else mask
+        self.episode[mask] += 1
+        self.time[mask] = 0
+        return self._observe()
+
+    def step(self, control):
+        self.controls.append(control)
+        self.time += 1
+        over = np.array([self.time[w] >= self.lengths[w][self.episode[w]] for w in range(WORLDS)])
+        diverged = np.array([self.diverges == (w, self.episode[w], self.time[w]) for w in range(WORLDS)])
+        terminated = (over & self.terminates) | diverged
+        info = SimpleNamespace(discount=np.where(over, self.final_discount, 1.0), diverged=diverged)
+        return SimpleNamespace(
+            observation=self._observe(), reward=self.time.astype(np.float32), terminated=terminated, truncated=over & ~terminated, info=info
+        )
+
+    def _observe(self):
+        felt = np.zeros((WORLDS, 158), np.float32)
+        felt[:, 0], felt[:, 1], felt[:, 2] = np.arange(WORLDS), self.episode, self.time
+        image = np.broadcast_to(self.time.astype(np.uint8)[:, None, None, None], (WORLDS, 64, 64, 3))
+        return {"proprioception": felt, "egocentric": image.copy()}
+
+
+class Constant:
+    """A teacher who always says 0.25."""
+
+    def observe(self, env):
+        return np.zeros((WORLDS, 1))
+
+    def act(self, observation):
+        return np.full((WORLDS, 38), 0.25), np.full((WORLDS, 38), -3.0)
+
+
+def _run(agent: Agent, simulation: Scripted, length: int, teacher=None) -> ActorRun:
+    return ActorRun(ActorConfig(task=0, unroll_length=length, seed=5), agent, simulation, teacher)  # pyright: ignore
+
+
+def test_a_truncated_episode_takes_a_row_for_its_final_observation(agent):
+    run = _run(agent, Scripted([[3, 99], [99]], terminates=False), 6)
+    unroll = run.collect(agent)
+    np.testing.assert_array_equal(unroll.proprioception[0, :, 1], [0, 0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(unroll.proprioception[0, :, 2], [0, 1, 2, 3, 0, 1, 2])
+    np.testing.assert_array_equal(unroll.egocentric[0, :, 0, 0, 0], [0, 1, 2, 3, 0, 1, 2])
+    np.testing.assert_array_equal(unroll.acted[0], [1, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(unroll.reward[0], [1, 2, 3, 0, 1, 2])
+    np.testing.assert_array_equal(unroll.discount[0], [1, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(unroll.reset[0], [1, 0, 0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(unroll.acted[1], 1.0)
+    np.testing.assert_array_equal(unroll.proprioception[1, :, 2], range(7))
+    (episode,) = run.drain()
+    assert (episode.reward, episode.length, episode.terminated) == (6.0, 3, False)
+    assert run.drain() == []
+
+
+@pytest.mark.parametrize("final_discount", [0.0, 1.0], ids=["fell", "took every orb"])
+def test_a_terminated_episode_carries_the_tasks_own_discount(agent, final_discount):
+    unroll = _run(agent, Scripted([[2, 99], [99]], terminates=True, final_discount=final_discount), 5).collect(agent)
+    np.testing.assert_array_equal(unroll.discount[0], [1, final_discount, 0, 1, 1])
+    np.testing.assert_array_equal(unroll.acted[0], [1, 1, 0, 1, 1])
+
+
+def test_nothing_is_learned_from_a_step_that_diverged(agent):
+    run = _run(agent, Scripted([[99, 99], [99]], terminates=False, diverges=(0, 0, 2)), 5)
+    np.testing.assert_array_equal(run.collect(agent).acted[0], [1, 0, 0, 1, 1])
+    assert run.drain()[0].diverged
+
+
+def test_unrolls_continue_each_other_and_replaying_them_gives_the_same_policy(agent):
+    """The stored memory, resets and observations are enough to compute again what the actor computed."""
+    run = _run(agent, Scripted([[4, 99], [6, 99]], terminates=False), 5)
+    first, second = run.collect(agent), run.collect(agent)
+    np.testing.assert_array_equal(first.proprioception[:, -1], second.proprioception[:, 0])
+    assert np.any(second.memory.core.h != 0.0)
+    for unroll in (first, second):
+        observation = {name: jnp.swapaxes(getattr(unroll, name), 0, 1) for name in ("proprioception", "egocentric")}
+        output, _ = jax.jit(Agent.unroll)(agent, observation, unroll.memory, jnp.swapaxes(unroll.reset, 0, 1) > 0.0)
+        np.testing.assert_allclose(np.swapaxes(output.mean, 0, 1)[:, :-1], unroll.behaviour_mean, atol=1e-5)
+        np.testing.assert_allclose(np.swapaxes(output.log_std, 0, 1)[:, :-1], unroll.behaviour_log_std, atol=1e-5)
+
+
+def test_controls_are_centred_on_the_stance_and_clipped(small_config):
+    agent = Agent(small_config(), seed=1, stance=jnp.full(38, 0.9))
+    simulation = Scripted([[99], [99]], terminates=False)
+    unroll = _run(agent, simulation, 4).collect(agent)
+    expected = np.clip(0.9 + agent.config.action_scale * unroll.action, -1.0, 1.0)
+    np.testing.assert_allclose(np.stack(simulation.controls, axis=1), expected, rtol=1e-6)
+
+
+def test_a_teacher_labels_every_row_and_its_actions_carry_its_own_likelihood(agent):
+    run = _run(agent, Scripted([[99], [99]], terminates=False), 50, Constant())
+    unroll = run.collect(agent, teacher_share=1.0)
+    np.testing.assert_array_equal(unroll.teacher_mean, np.float32(0.25))
+    np.testing.assert_array_equal(unroll.behaviour_mean, np.float32(0.25))
+    likelihood = log_prob(Gaussian(unroll.behaviour_mean, unroll.behaviour_log_std), unroll.action)
+    entropy = 38 * (0.5 * (1.0 + np.log(2.0 * np.pi)) - 3.0)
+    assert float(likelihood.mean()) == pytest.approx(-entropy, abs=4.0 * np.sqrt(19.0 / 100))
+    own = run.collect(agent, teacher_share=0.0)
+    np.testing.assert_array_equal(own.teacher_mean, np.float32(0.25))
+    assert np.all(own.behaviour_mean != np.float32(0.25))
+
+
+def test_a_half_share_splits_worlds_unroll_by_unroll(agent):
+    run = _run(agent, Scripted([[999], [999]], terminates=False), 1, Constant())
+    driven = [run.collect(agent, 0.5).behaviour_mean[:, 0, 0] == np.float32(0.25) for _ in range(60)]
+    assert 36 < np.sum(driven) < 84
+
+
+def test_same_seed_same_unroll(agent):
+    one, two = (_run(agent, Scripted([[3, 9], [9]], terminates=False), 5).collect(agent) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
