@@ -18,7 +18,7 @@ from vrodent.task import TASK_NAMES
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = {"gaps": 3, "forage": 2, "bowl": 5, "two_tap": 4}
 VIEWS = {"gaps": (2.1, 35.0, -24.0), "forage": (2.4, 60.0, -48.0), "bowl": (2.5, 30.0, -14.0), "two_tap": (1.3, 60.0, -16.0)}
-"""Distance in m, azimuth and elevation in degrees, of the camera that looks at the rat (in two_tap between rat and orb, in gaps ahead of it)."""
+"""Distance in m, azimuth and elevation in degrees, of the camera. It looks at the rat; in two_tap between rat and orb, in gaps ahead."""
 
 
 def camera_of(env: vrodent.simulation.CpuSimulation) -> mujoco.MjvCamera:

@@ -16,5 +16,6 @@ def require_supported_python(version: tuple[int, ...] = tuple(sys.version_info[:
     if not (3, 11) <= tuple(version[:2]) < (3, 13):
         raise ImportError(
             f"vrodent runs on Python 3.11 and 3.12; this is {version[0]}.{version[1]}. labmaze, which draws the mazes, is not built for "
-            "others. Make an environment with one of them, for example: uv venv --python 3.12 .venv (or: make study PYTHON=/path/to/python3.12)."
+            "others. Make an environment with one of them, for example: uv venv --python 3.12 .venv "
+            "(or: make study PYTHON=/path/to/python3.12)."
         )

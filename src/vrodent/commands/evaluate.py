@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -64,7 +64,7 @@ class Command:
             print(evaluation.table())
         return 0
 
-    def _agent(self) -> tuple[object, bool]:
+    def _agent(self) -> tuple[Any, bool]:
         """What acts, and whether it looks."""
         if self.agent == "random":
             from vrodent.agent import RandomAgent
