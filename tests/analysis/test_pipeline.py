@@ -11,10 +11,12 @@ from vrodent.analysis import Session
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.data import prepare
 from vrodent.analysis.encoding import EncodingConfig
-from vrodent.analysis.pipeline import ANALYSES, AnalysisConfig, analyze
+from vrodent.analysis.pipeline import AnalysisConfig, analyze
 from vrodent.analysis.progress import Step
 from vrodent.analysis.result import Result, load_results
+from vrodent.analysis.verdicts import Finding
 
+NAMES = ("sessions", "spectra", "encoding", "findings")
 LENGTHS = (420, 450, 410, 430)
 CONFIG = AnalysisConfig(seed=3, num_bootstrap=200, encoding=EncodingConfig(num_null=19))
 
@@ -72,6 +74,32 @@ def test_planted_answers_come_through(results: Path) -> None:
         assert abs(found["cka"][task, layer["policy0"], sets["forces"]]) < 0.05
 
 
+def test_findings_judge_the_claims(results: Path) -> None:
+    """Planted: policy0 oscillates at 3 Hz and the core drifts, so both claims on timescales hold."""
+    table = Result.load(results / "findings.json")
+    assert table["verdict"][:2].tolist() == ["reproduced", "reproduced"]
+    assert table["value"][0] > 0 > table["value"][1]
+    assert len(table["claim"]) == 4 and set(table["section"]) == {"timescales", "encoding"}
+
+
+@pytest.mark.parametrize(
+    ("expected", "low", "high", "p", "verdict"),
+    [
+        (1, 0.1, 0.3, 0.01, "reproduced"),
+        (-1, 0.1, 0.3, 0.01, "opposite"),
+        (-1, -0.3, -0.1, 0.01, "reproduced"),
+        (1, -0.3, -0.1, 0.01, "opposite"),
+        (1, -0.1, 0.3, 0.01, "undecided"),
+        (1, 0.1, 0.3, 0.2, "undecided"),
+        (1, np.nan, np.nan, 0.01, "undecided"),
+    ],
+)
+def test_verdicts(expected: int, low: float, high: float, p: float, verdict: str) -> None:
+    value = (low + high) / 2
+    finding = Finding(claim="", statistic="", unit="1", expected=expected, value=value, low=low, high=high, p_value=p, section="")
+    assert finding.verdict == verdict
+
+
 def test_the_sessions_table(results: Path) -> None:
     table = Result.load(results / "sessions.json")
     np.testing.assert_allclose(table["trial_duration"], [*np.array(LENGTHS) / 50, *np.array(LENGTHS) / 50])
@@ -87,7 +115,7 @@ def test_the_sessions_table(results: Path) -> None:
 def test_a_second_run_computes_nothing_and_a_changed_setting_does(files: list[Path], results: Path) -> None:
     before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in results.iterdir()}
     steps: list[Step] = []
-    assert analyze(files, results, CONFIG, steps.append) == [results / f"{a.name}.json" for a in ANALYSES]
+    assert analyze(files, results, CONFIG, steps.append) == [results / f"{name}.json" for name in NAMES]
     assert not steps
     assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in results.iterdir()} == before
 
@@ -109,7 +137,7 @@ def test_a_damaged_result_is_made_again(files: list[Path], results: Path, tmp_pa
     (tmp_path / "spectra.npz").write_bytes(b"half")
     analyze(files, tmp_path, CONFIG)
     assert (tmp_path / "spectra.npz").read_bytes() == (results / "spectra.npz").read_bytes()
-    assert set(load_results(tmp_path)) == {a.name for a in ANALYSES}
+    assert set(load_results(tmp_path)) == set(NAMES)
 
 
 def test_short_and_broken_trials_are_left_out_and_said_so() -> None:

@@ -75,6 +75,7 @@ def test_says_what_the_data_say(study: Path, page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "tiny&lt;&amp;&gt;" in text and "tiny<&>" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
     assert "does not say how long this agent was trained" in text
+    assert "neither support nor refute the paper" in text
     assert "6 of 8 trials take part in the analyses below" in text
     assert "gaps, trial 3 is left out: 3.00 s long, 4 s needed." in text
     assert "No video was recorded with this session." in text
@@ -93,7 +94,7 @@ def test_refuses(study: Path, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="no folder of results"):
         write_report(tmp_path)
     (tmp_path / "results").mkdir()
-    with pytest.raises(ReportError, match="lacks sessions, spectra, encoding"):
+    with pytest.raises(ReportError, match="lacks sessions, spectra, encoding, findings"):
         write_report(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be written"):

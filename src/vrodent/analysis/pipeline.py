@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from vrodent.analysis.features import FeatureConfig
 from vrodent.analysis.progress import Listener, Progress, silent
 from vrodent.analysis.reader import session_file
 from vrodent.analysis.result import Parameter, Result, ResultError, read_head
+from vrodent.analysis.verdicts import findings_result
 from vrodent.version import __version__
 
 Tick = Callable[[], None]
@@ -65,6 +66,9 @@ class Analysis:
     steps: Callable[[int, AnalysisConfig], int]
 
 
+FINDINGS = "findings"
+"""Name of the result that judges the others."""
+
 ANALYSES: tuple[Analysis, ...] = (
     Analysis(name="sessions", compute=tables.sessions, steps=lambda sessions, config: 1),
     Analysis(name="spectra", compute=tables.spectra, steps=lambda sessions, config: sessions),
@@ -95,11 +99,19 @@ def analyze(sessions: Sequence[Path], out: Path, config: AnalysisConfig | None =
     files = [session_file(path) for path in sessions]
     if not files:
         raise AnalysisError("No session given; record one with: vrodent record AGENT --task TASK.")
-    marks = {analysis.name: _fingerprint(analysis.name, files, config) for analysis in ANALYSES}
+    marks = _fingerprints(files, config)
     wanted = [analysis for analysis in ANALYSES if not _is_current(out / f"{analysis.name}.json", marks[analysis.name])]
-    paths = [out / f"{analysis.name}.json" for analysis in ANALYSES]
-    if not wanted:
-        return paths
+    if wanted:
+        _compute(wanted, files, out, config, marks, listener)
+    if wanted or not _is_current(out / f"{FINDINGS}.json", marks[FINDINGS]):
+        judged = findings_result(Result.load(out / "spectra.json"), Result.load(out / "encoding.json"))
+        dataclasses.replace(judged, fingerprint=marks[FINDINGS], version=__version__, parameters=_flat(config)).save(out)
+    return [out / f"{name}.json" for name in marks]
+
+
+def _compute(
+    wanted: Sequence[Analysis], files: Sequence[Path], out: Path, config: AnalysisConfig, marks: Mapping[str, str], listener: Listener
+) -> None:
     reading = config.encoding.num_null  # reading a session takes about as long as its null
     progress = Progress(reading * len(files) + sum(analysis.steps(len(files), config) for analysis in wanted), listener)
     progress.label("reading sessions")
@@ -112,7 +124,6 @@ def analyze(sessions: Sequence[Path], out: Path, config: AnalysisConfig | None =
             result, fingerprint=marks[analysis.name], version=__version__, parameters={**_flat(config), **result.parameters}
         ).save(out)
     progress.finish()
-    return paths
 
 
 def _is_current(path: Path, fingerprint: str) -> bool:
@@ -127,11 +138,13 @@ def _spawn_key(name: str) -> tuple[int, ...]:
     return tuple(name.encode())
 
 
-def _fingerprint(name: str, files: Sequence[Path], config: AnalysisConfig) -> str:
+def _fingerprints(files: Sequence[Path], config: AnalysisConfig) -> dict[str, str]:
+    """What each result was made from: sessions, settings, version and the code of this room."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    parts = [name, __version__, code, json.dumps(dataclasses.asdict(config), sort_keys=True), *(_digest(path) for path in files)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    parts = [__version__, code, json.dumps(dataclasses.asdict(config), sort_keys=True), *(_digest(path) for path in files)]
+    names = (*(analysis.name for analysis in ANALYSES), FINDINGS)
+    return {name: hashlib.sha256("\n".join([name, *parts]).encode()).hexdigest() for name in names}
 
 
 def _digest(path: Path) -> str:

@@ -61,6 +61,22 @@ def events(result: Result) -> str:
     return table(("task", "event", "times"), rows, caption="Events over all trials", numeric=(2,), id_="events")
 
 
+def findings(result: Result) -> str:
+    """The paper's claims beside our numbers."""
+    rows = []
+    for i, claim in enumerate(result["claim"].tolist()):
+        unit = str(result["unit"][i])
+        says = str(result["statistic"][i]) + (f" ({unit})" if unit != "1" else "")
+        written = estimate(*(float(result[part][i]) for part in ("value", "low", "high")))
+        rows.append((claim, says, *written, p_value(float(result["p_value"][i])), str(result["verdict"][i])))
+    columns = ("the paper’s claim", "our statistic, over all tasks", "value", "interval", "p", "verdict")
+    caption = (
+        "Reproduced: the 95 % interval over trials lies on the claim’s side of 0, and p < 0.05 against the null. Opposite: on the other "
+        "side. Undecided: neither."
+    )
+    return table(columns, rows, caption=caption, numeric=(2, 3, 4), id_="findings") + csv_button("findings")
+
+
 def timescales(result: Result) -> str:
     """Centroid and autocorrelation time of every layer in every task, with the comparison against the first layer."""
     rows = []

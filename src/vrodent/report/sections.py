@@ -50,6 +50,7 @@ class Page:
 def body(page: Page) -> str:
     """Everything inside the body element but scripts of the page."""
     parts = (
+        ("findings", "Findings", _findings(page)),
         ("tasks", "The tasks", _tasks(page)),
         ("trials", "Trials", _trials(page)),
         ("timescales", "Timescales of units", timescales(page.results["spectra"])),
@@ -103,6 +104,19 @@ def _count(amount: int, what: str) -> str:
 
 def _and(names: list[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _findings(page: Page) -> str:
+    trained = page.origin.trained
+    warning = ""
+    if trained is False:
+        warning = (
+            " The network is untrained: the verdicts say how the claims fare without learning, and neither support nor refute the paper."
+        )
+    elif trained is None:
+        warning = " It is not known how long this network was trained, so the verdicts neither support nor refute the paper."
+    intro = "Claims of the paper that this page can judge, with our number, its interval and its null." + warning
+    return tag("p", escape(intro), class_="text") + numbers.findings(page.results["findings"])
 
 
 def _tasks(page: Page) -> str:

@@ -17,7 +17,7 @@ from vrodent.report.markup import tag
 from vrodent.report.sections import Page, body
 
 MOST_BYTES = 40_000_000
-_NEEDED = ("sessions", "spectra", "encoding")
+_NEEDED = ("sessions", "spectra", "encoding", "findings")
 
 
 def write_report(study: Path, out: Path | None = None, *, clips: ClipConfig | None = None) -> Path:
