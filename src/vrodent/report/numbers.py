@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from vrodent.analysis import Result
@@ -66,10 +68,12 @@ def findings(result: Result) -> str:
     rows = []
     for i, claim in enumerate(result["claim"].tolist()):
         unit = str(result["unit"][i])
-        says = str(result["statistic"][i]) + (f" ({unit})" if unit != "1" else "")
+        says = re.sub(r"\bpolicy\d+\b", lambda found: layer_title(found[0]), str(result["statistic"][i])) + (
+            f" ({unit})" if unit != "1" else ""
+        )
         written = estimate(*(float(result[part][i]) for part in ("value", "low", "high")))
-        rows.append((claim, says, *written, p_value(float(result["p_value"][i])), str(result["verdict"][i])))
-    columns = ("the paper’s claim", "our statistic, over all tasks", "value", "interval", "p", "verdict")
+        rows.append((claim, str(result["verdict"][i]), *written, p_value(float(result["p_value"][i])), says))
+    columns = ("the paper’s claim", "verdict", "value", "interval", "p", "our statistic, over all tasks")
     caption = (
         "Reproduced: the 95 % interval over trials lies on the claim’s side of 0, and p < 0.05 against the null. Opposite: on the other "
         "side. Undecided: neither."
