@@ -97,8 +97,8 @@ stamp="$(cat "$lock" pyproject.toml | sha256sum | cut -c 1-16)"
 if ! grep -qsx "$stamp" "$VENV/.vrodent-$KIND" && ! { [ "$KIND" = run ] && grep -qsx "$(cat "$dev" pyproject.toml | sha256sum | cut -c 1-16)" "$VENV/.vrodent-dev"; }; then
     say "installing $(grep -c == "$lock") pinned packages of $lock (a minute or so; hashes are verified)"
     # Only ready-made files: nothing is compiled and no package's own code runs before its hash was checked.
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$lock"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$lock"
+    "$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
     printf '%s\n' "$stamp" >"$VENV/.vrodent-$KIND"
 fi
 install_gl

@@ -174,7 +174,7 @@ def test_doctor_finds_what_the_tests_need() -> None:
     assert all(finding["mend"] for finding in report["findings"] if not finding["works"])
 
 
-def test_doctor_says_how_to_mend_a_back_end_that_is_not_there() -> None:
+def test_doctor_says_how_to_mend_a_back_end_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {**os.environ, "MUJOCO_GL": "nonsense"}
     ran = subprocess.run([sys.executable, "-m", "vrodent.commands.gl_probe"], env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode != 0 and "nonsense" in ran.stderr
@@ -183,6 +183,11 @@ def test_doctor_says_how_to_mend_a_back_end_that_is_not_there() -> None:
     names = ("drawing with egl", "drawing with osmesa")
     broken = [Finding(name=name, works=False, needed=False, detail="", mend="apt-get install") for name in names]
     assert check_drawing(broken).works is False and "apt-get install" in check_drawing(broken).mend
+    working = [Finding(name=name, works=True, needed=False, detail="") for name in names]
+    monkeypatch.setenv("MUJOCO_GL", "nonsense")
+    assert check_drawing(working).works is False and check_drawing(working).mend == "export MUJOCO_GL=egl"
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    assert check_drawing(working).works is True
 
 
 def test_settings_are_left_beside_an_output(tmp_path: Path) -> None:

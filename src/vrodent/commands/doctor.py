@@ -15,6 +15,7 @@ from vrodent.config import versions
 
 _GL_PACKAGES = "libegl1 libgl1-mesa-dri libgles2 libosmesa6"
 _BACKENDS = ("egl", "osmesa")
+_WITH_SCREEN = ("glfw", "cgl")
 _TIMEOUT = 120  # s; a first JAX start on a slow disk takes tens of seconds
 
 
@@ -68,7 +69,7 @@ def check_drawing(backends: list[Finding]) -> Finding:
     chosen = os.environ.get("MUJOCO_GL", "")
     if not working:
         return Finding(name="camera", works=False, needed=True, detail="no back end draws", mend=backends[0].mend)
-    if chosen and chosen not in working and chosen in _BACKENDS:
+    if chosen and chosen not in working and chosen not in _WITH_SCREEN:
         detail, mend = f"MUJOCO_GL={chosen} does not draw", f"export MUJOCO_GL={working[0]}"
         return Finding(name="camera", works=False, needed=True, detail=detail, mend=mend)
     return Finding(name="camera", works=True, needed=True, detail=f"draws with {' and '.join(working)}")
