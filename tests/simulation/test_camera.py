@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from vrodent.simulation import CpuSimulation
 from vrodent.simulation.camera import CAMERAS
 from vrodent.simulation.culling import Boxes, in_view, view_planes
 from vrodent.simulation.display_lists import plane_quads
+from vrodent.simulation.horizon import Horizon
+from vrodent.task import get_task
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +121,34 @@ def test_plane_quads_tile_the_plane(size: tuple[float, float, float]) -> None:
     assert area.sum() == pytest.approx(4 * size[0] * size[1], rel=1e-5)
     np.testing.assert_allclose(quads[:, :, 0], (x / size[0] + 1) / 2, atol=1e-6)
     np.testing.assert_allclose(quads[:, :, 1], (1 - y / size[1]) / 2, atol=1e-6)
+
+
+def _ground(heights: np.ndarray, cell: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Height of MuJoCo's triangulated surface, whose cells are cut from their lower left to their upper right corner."""
+    column = np.clip(np.floor(x / cell).astype(int), 0, heights.shape[1] - 2)
+    row = np.clip(np.floor(y / cell).astype(int), 0, heights.shape[0] - 2)
+    u, v = x / cell - column, y / cell - row
+    b, b2, a, a2 = heights[row, column], heights[row, column + 1], heights[row + 1, column], heights[row + 1, column + 1]
+    return np.where(v >= u, b + v * (a - b) + u * (a2 - a), b + u * (b2 - b) + v * (a2 - b2))
+
+
+def test_the_horizon_hides_only_what_rays_do_not_reach() -> None:
+    """Rays from the eye to every vertex of a hidden patch pass below the ground on their way."""
+    rng = np.random.default_rng(3)
+    cell, size, patch = 0.06, 61, 10
+    x, y = np.meshgrid(np.arange(size) * cell, np.arange(size) * cell)
+    task: Any = get_task("bowl")
+    heights = task.height * task.terrain(rng)[70:131, 20:81]
+    points = np.stack([x, y, heights], axis=-1)
+    pieces = [points[r : r + patch + 1, c : c + patch + 1].reshape(-1, 3) for r in range(0, 60, patch) for c in range(0, 60, patch)]
+    boxes, horizon, hidden_ever = Boxes.around(pieces), Horizon(points), 0
+    share = np.linspace(0.005, 0.995, 1500)[:, None]
+    for _ in range(40):
+        eye = np.append(rng.uniform(0.2, 3.4, 2), 0.0)
+        eye[2] = _ground(heights, cell, eye[:1], eye[1:2])[0] + rng.uniform(0.02, 0.15)
+        for i in np.flatnonzero(horizon.hidden(eye, boxes)):
+            hidden_ever += 1
+            ray = eye + share[:, :, None] * (pieces[i] - eye)
+            below = ray[..., 2] < _ground(heights, cell, ray[..., 0], ray[..., 1])
+            assert below.any(axis=0).all()
+    assert hidden_ever > 100

@@ -23,8 +23,9 @@ OURS, OURS_BLIND = "ours, camera", "ours, no camera"
 ORIGINAL, ORIGINAL_PLAIN, ORIGINAL_BLIND = "dm_control, as shipped", "dm_control, shadows off", "dm_control, no camera"
 LIMIT = "bare mj_step"
 CONTESTANTS = (LIMIT, OURS_BLIND, OURS, ORIGINAL, ORIGINAL_PLAIN, ORIGINAL_BLIND)
-"""What is measured: `mj_step` of the compiled task on every core and nothing else; many worlds of ours on all cores, without and with
-the camera; and one environment of dm_control, on one core, with its camera, with the camera's shadows and reflections off, and blind."""
+"""What is measured: many worlds of a task on all cores with `mj_step` and nothing else; the same worlds and actions with ours,
+without and with the camera; and one environment of dm_control, on one core, with its camera, with the camera's shadows and reflections
+off, and blind."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ posture, new at every step. Episodes restart when they end, and the restart coun
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import threading
@@ -71,45 +72,52 @@ def original(task: str, camera: bool, shadows: bool) -> tuple[int, Callable[[], 
     return 1, step
 
 
-def limit(task: str, cores: int) -> tuple[int, Callable[[], int]]:
-    """`mj_step` alone, 20 for a control step, one world on each core."""
+def limit(task: str, num_worlds: int, cores: int) -> tuple[int, Callable[[], int]]:
+    """`mj_step` alone, 20 for a control step, of the same worlds as ours with the same actions, shared out among the cores."""
     import mujoco
 
     from vrodent.body import standing_ctrl
     from vrodent.simulation.arena_writer import ArenaWriter
+    from vrodent.simulation.physics import physics_model
     from vrodent.task import CONTROL_STEP, get_task
 
     definition = get_task(task)
+    whole = definition.spec().compile()
+    model = physics_model(definition.spec(), "reference")
+    writer = ArenaWriter(model, definition.movable_geoms)
     worlds = []
-    for core in range(cores):
-        model = definition.spec().compile()
-        arena = definition.draw(np.random.default_rng(core), model)
-        ArenaWriter(model, definition.movable_geoms, definition.movable_materials).write(model, arena)
-        data = mujoco.MjData(model)
+    for world in range(num_worlds):
+        arena = definition.draw(np.random.default_rng(np.random.SeedSequence(0, spawn_key=(world, 0))), whole)
+        own = copy.copy(model)
+        writer.write(own, arena)
+        data = mujoco.MjData(own)
         data.qpos[:] = arena.qpos
-        worlds.append((model, data, arena.qpos))
-    substeps = round(CONTROL_STEP / worlds[0][0].opt.timestep)
-    action = _actions(standing_ctrl(worlds[0][0]), cores)
-    chunk = 10  # control steps between two meetings of the threads
+        worlds.append((own, data, arena.qpos))
+    substeps = round(CONTROL_STEP / model.opt.timestep)
+    action = _actions(standing_ctrl(model), num_worlds)
+    chunk = 5  # control steps between two meetings of the threads
 
-    def run(core: int, actions: list[np.ndarray]) -> None:
-        model, data, start = worlds[core]
-        if data.time >= definition.time_limit:
-            mujoco.mj_resetData(model, data)
-            data.qpos[:] = start
+    def run(share: np.ndarray, actions: list[np.ndarray]) -> None:
         for each in actions:
-            data.ctrl[:] = each[core]
-            mujoco.mj_step(model, data, substeps)
+            for world in share:
+                own, data, start = worlds[world]
+                if data.time >= definition.time_limit:
+                    mujoco.mj_resetData(own, data)
+                    data.qpos[:] = start
+                data.ctrl[:] = each[world]
+                mujoco.mj_step(own, data, substeps)
+
+    shares = np.array_split(np.arange(num_worlds), min(cores, num_worlds))
 
     def step() -> int:
         actions = [action() for _ in range(chunk)]
-        threads = [threading.Thread(target=run, args=(core, actions)) for core in range(1, cores)]
+        threads = [threading.Thread(target=run, args=(share, actions)) for share in shares[1:]]
         for thread in threads:
             thread.start()
-        run(0, actions)
+        run(shares[0], actions)
         for thread in threads:
             thread.join()
-        return chunk * cores
+        return chunk * num_worlds
 
     return cores, step
 
@@ -119,7 +127,7 @@ def main(arguments: str) -> None:
     wanted = json.loads(arguments)
     task, contestant, cores = wanted["task"], wanted["contestant"], wanted["cores"]
     makers: dict[str, Callable[[], tuple[int, Callable[[], int]]]] = {
-        LIMIT: lambda: limit(task, cores),
+        LIMIT: lambda: limit(task, wanted["num_worlds"], cores),
         OURS: lambda: ours(task, wanted["num_worlds"], cores, True),
         OURS_BLIND: lambda: ours(task, wanted["num_worlds"], cores, False),
         ORIGINAL: lambda: original(task, True, True),

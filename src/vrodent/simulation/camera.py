@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import mujoco
 import numpy as np
 
-from vrodent.simulation.culling import in_view, view_planes
+from vrodent.simulation.culling import Boxes, in_view, view_planes
 from vrodent.simulation.gl import GlThread
 from vrodent.simulation.view import POSES, SKIN_POSES, Dress, View, option, set_flag
 
@@ -142,7 +142,10 @@ class EgocentricCamera:
         frame = data.geom_xmat[geom].reshape(3, 3)
         local = planes @ frame
         eye = (data.cam_xpos[self._eye] - data.geom_xpos[geom]) @ frame
-        return terrain.choose(in_view(local[None], (boxes.centre - eye)[None], np.eye(3)[None, None], boxes.half)[0])
+        chosen = in_view(local[None], (boxes.centre - eye)[None], np.eye(3)[None, None], boxes.half)[0]
+        some = np.flatnonzero(chosen)
+        chosen[some[terrain.horizon.hidden(eye, Boxes(boxes.centre[some], boxes.half[some]))]] = False
+        return terrain.choose(chosen)
 
 
 class _Studio:

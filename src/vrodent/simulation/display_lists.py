@@ -15,6 +15,7 @@ import numpy as np
 
 from vrodent.simulation.culling import Boxes
 from vrodent.simulation.gl import opengl
+from vrodent.simulation.horizon import Horizon
 
 _F = np.float32
 _PATCH = 10  # cells along the side of a patch
@@ -109,6 +110,7 @@ class Terrain:
 
     Attributes:
         boxes: around the patches, in the geom's frame.
+        horizon: which patches hide behind others.
     """
 
     def __init__(self, model: mujoco.MjModel, heights: np.ndarray) -> None:
@@ -119,6 +121,7 @@ class Terrain:
         self._skirt = _skirt(points, model.hfield_size[0].astype(_F)[3], model.vis.quality.numquads)
         pieces = [points[patch].reshape(-1, 3) for patch in self._patches] + [quads[:, 3:] for quads in self._skirt]
         self.boxes = Boxes.around(pieces)
+        self.horizon = Horizon(points)
         self._whole = int(gl.glGenLists(1 + len(pieces)))
         self._names = self._whole + 1 + np.arange(len(pieces), dtype=np.uint32)
         self._compiled = np.zeros(len(pieces), bool)
