@@ -13,7 +13,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import mujoco
 import numpy as np
 
 from vrodent.agent import Agent
@@ -294,7 +293,7 @@ def _latest(store: RunStore) -> Checkpoint | None:
 
 
 def _stance() -> jax.Array:
-    arena: mujoco.MjSpec = arena_spec()
+    arena = arena_spec()
     add_rat(arena)
     return jnp.asarray(standing_ctrl(arena.compile()))
 
