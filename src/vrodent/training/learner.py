@@ -131,8 +131,8 @@ def make_update(config: LearnerConfig, total_updates: int) -> Update:
             return unroll_loss(config.loss, agent, anchor, parameters[1], before.statistics, unroll, task, before.update)
 
         (total, output), (gradient, by_dual) = jax.value_and_grad(loss, has_aux=True)((trained, before.duals))
-        norm = optax.global_norm(gradient)
-        good = jnp.isfinite(total) & jnp.isfinite(norm) & jnp.isfinite(optax.global_norm(by_dual))
+        norm = optax.tree.norm(gradient)
+        good = jnp.isfinite(total) & jnp.isfinite(norm) & jnp.isfinite(optax.tree.norm(by_dual))
         change, agent_moments = by_agent.update(gradient, before.optimiser.agent, trained)
         dual_change, dual_moments = by_duals.update(by_dual, before.optimiser.duals, before.duals)
         agent = eqx.combine(optax.apply_updates(trained, change), fixed)
