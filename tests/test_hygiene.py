@@ -90,9 +90,11 @@ def test_functions_are_short() -> None:
 
 def test_nothing_is_ever_unpickled() -> None:
     forbidden = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
-    assert [where(path, node) for path in PYTHON for name, node in imports(path) if name.split(".")[0] in forbidden] == []
+    assert [where(path, node) for path in SOURCES for name, node in imports(path) if name.split(".")[0] in forbidden] == []
     calls = [(path, node) for path in PYTHON for node in nodes(path) if isinstance(node, ast.Call)]
     assert [where(path, node) for path, node in calls if ast.unparse(node.func) in ("torch.load", "eval", "exec")] == []
+    readers = re.compile(r"(pickle|dill|joblib|marshal)\.(load|loads|Unpickler)$")  # a test may write one, to see it refused
+    assert [where(path, node) for path, node in calls if readers.search(ast.unparse(node.func))] == []
     for path, node in calls:
         for keyword in node.keywords:
             if keyword.arg == "allow_pickle":
@@ -110,7 +112,7 @@ def test_nothing_is_named_done_or_bare_state() -> None:
 
 
 def test_no_global_random_numbers() -> None:
-    allowed = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
+    allowed = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator", "RandomState"}  # objects with a seed of their own
     assert [where(path, node) for path in SOURCES for name, node in imports(path) if name == "random"] == []
     used = [(path, name) for path in SOURCES for name in re.findall(r"\bnp\.random\.(\w+)", path.read_text(encoding="utf-8"))]
     assert [(where(path), name) for path, name in used if name not in allowed] == []
