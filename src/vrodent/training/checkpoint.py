@@ -11,14 +11,8 @@ A checkpoint is written under a hidden name, handed to the disk, and renamed. No
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import json
-import os
-import re
-import shutil
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,21 +20,14 @@ from typing import Any, TypeVar
 
 from vrodent.agent import Agent, AgentConfig
 from vrodent.training.lineage import Stage, stage_from_json
-from vrodent.training.tree_file import TreeMismatch, describe, read_npz, rebuild, write_npz, write_text
+from vrodent.training.tree_folder import MARKER, CheckpointError, check_file, located, read_config, read_tree, write_folder
 from vrodent.version import __version__
-
-FORMAT = 1
-"""Version of the folder's layout. A reader refuses any other."""
 
 PACKAGED = Path(__file__).resolve().parents[1] / "agents"
 """Where the agents that come with the package lie."""
 
-_CONFIG, _MARKER, _AGENT = "config.json", "COMPLETE", "agent"
+_CONFIG, _AGENT = "config.json", "agent"
 Tree = TypeVar("Tree")
-
-
-class CheckpointError(Exception):
-    """A checkpoint cannot be written or read; the message says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +62,7 @@ class Checkpoint:
         """
         if name not in self.trees:
             raise CheckpointError(f"{self.path} holds no {name!r}, only {', '.join(self.trees) or 'the agent'}. Was it made for resuming?")
-        return _read_tree(self.path, _read_config(self.path), name, like)
+        return read_tree(self.path, read_config(self.path), name, like)
 
     def lineage_json(self) -> str:
         """Lineage, code version and numbers as one JSON text, for a session's notes."""
@@ -105,34 +92,12 @@ def save_checkpoint(
         ValueError: a tree has no usable name.
         TypeError: a leaf of a tree is neither array, key, number nor text.
     """
-    path, trees = Path(path).absolute(), {_AGENT: agent, **(trees or {})}
-    for name in trees:
-        if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-            raise ValueError(f"a checkpoint's tree must be named by lower-case letters, digits, - and _, not {name!r}")
-    described = {name: describe(tree) for name, tree in trees.items()}
-    hidden = path.with_name(f".{path.name}.new-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(hidden)
-        hidden.mkdir()
-        files = {}
-        for name, (entries, arrays) in described.items():
-            file = hidden / f"{name}.npz"
-            write_npz(file, arrays)
-            files[name] = {"sha256": _sha256(file), "bytes": file.stat().st_size, "leaves": entries}
-        text = json.dumps(_config(agent, lineage, numbers or {}, files), indent=1) + "\n"
-        write_text(hidden / _CONFIG, text)
-        write_text(hidden / _MARKER, _sha256(hidden / _CONFIG) + "\n")
-        _flush_folder(hidden)
-        _swap(hidden, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            _remove(hidden)
-        raise CheckpointError(
-            f"cannot write the checkpoint {path}: {error.strerror or error}. What was there before is untouched. "
-            "Free some space, or choose a folder that can be written to."
-        ) from error
-    return path
+    about = {
+        "agent": json.loads(agent.config.to_json()),
+        "lineage": [dataclasses.asdict(stage) for stage in lineage],
+        "numbers": dict(numbers or {}),
+    }
+    return write_folder(path, about, {_AGENT: agent, **(trees or {})})
 
 
 def load_checkpoint(path: str | Path, expect: AgentConfig | None = None) -> Checkpoint:
@@ -145,8 +110,8 @@ def load_checkpoint(path: str | Path, expect: AgentConfig | None = None) -> Chec
     Raises:
         CheckpointError: nothing there, no checkpoint, not whole, of another format or architecture.
     """
-    path = _located(Path(path).absolute())
-    config = _read_config(path)
+    path = located(Path(path).absolute())
+    config = read_config(path)
     try:
         architecture = AgentConfig.from_dict(config["agent"])
         lineage = tuple(stage_from_json(stage) for stage in config["lineage"])
@@ -159,14 +124,14 @@ def load_checkpoint(path: str | Path, expect: AgentConfig | None = None) -> Chec
     if expect is not None and expect != architecture:
         differences = _differences(architecture, expect)
         raise CheckpointError(f"{path} holds an agent of another architecture: {differences}. Start a new run instead.")
-    agent = _read_tree(path, config, _AGENT, Agent(architecture))
+    agent = read_tree(path, config, _AGENT, Agent(architecture))
     others = tuple(name for name in names if name != _AGENT)
     return Checkpoint(path=path, agent=agent, lineage=lineage, numbers=numbers, code_version=code, trees=others)
 
 
 def packaged_agents() -> tuple[str, ...]:
     """Names of the trained agents that come with the package."""
-    return tuple(sorted(marker.parent.name for marker in PACKAGED.glob(f"*/{_MARKER}")))
+    return tuple(sorted(marker.parent.name for marker in PACKAGED.glob(f"*/{MARKER}")))
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:
@@ -202,7 +167,7 @@ def read_numbers(path: str | Path) -> Mapping[str, float | int | str]:
     Raises:
         CheckpointError: nothing there, no checkpoint, or not whole.
     """
-    return _read_config(_located(Path(path).absolute())).get("numbers", {})
+    return read_config(located(Path(path).absolute())).get("numbers", {})
 
 
 def verify_checkpoint(path: str | Path) -> None:
@@ -211,122 +176,12 @@ def verify_checkpoint(path: str | Path) -> None:
     Raises:
         CheckpointError: something is missing or damaged.
     """
-    path = _located(Path(path).absolute())
-    config = _read_config(path)
+    path = located(Path(path).absolute())
+    config = read_config(path)
     for name in config["files"]:
-        _check_file(path, config, name)
-
-
-def _config(agent: Agent, lineage: Sequence[Stage], numbers: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "code_version": __version__,
-        "agent": json.loads(agent.config.to_json()),
-        "lineage": [dataclasses.asdict(stage) for stage in lineage],
-        "numbers": dict(numbers),
-        "files": files,
-    }
-
-
-def _located(path: Path) -> Path:
-    aside = _aside(path)
-    if not path.exists() and (aside / _MARKER).is_file():
-        return aside  # the process died between the two renames of `_swap`
-    if not path.exists():
-        raise CheckpointError(f"there is no checkpoint at {path}. Check the path.")
-    if not path.is_dir():
-        raise CheckpointError(f"{path} is a file; a checkpoint is a folder with {_CONFIG} in it. Give the folder.")
-    return path
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    marker, file = path / _MARKER, path / _CONFIG
-    if not file.is_file():
-        inside = sorted(child.parent.name for child in path.glob(f"*/{_MARKER}"))
-        hint = f" Inside it are checkpoints; the newest is {path / inside[-1]}." if inside else " Give the folder that holds config.json."
-        raise CheckpointError(f"{path} is no checkpoint: it has no {_CONFIG}.{hint}")
-    if not marker.is_file():
-        raise CheckpointError(f"{path} is not whole: its {_MARKER} is missing, so its writing was never finished. Take another checkpoint.")
-    if marker.read_text(errors="replace").strip() != _sha256(file):
-        raise CheckpointError(f"{file} is damaged or was edited: its SHA-256 is not the one in {_MARKER}. Take another checkpoint.")
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{file} is not JSON: {error}. Take another checkpoint.") from error
-    if not isinstance(config, dict) or not isinstance(config.get("files"), dict) or _AGENT not in config["files"]:
-        raise CheckpointError(f"{file} is not a vrodent checkpoint's: it lists no files. Take another folder.")
-    if config.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has checkpoint format {config.get('format')!r}; this vrodent ({__version__}) reads format {FORMAT}. "
-            f"Load it with the version that wrote it: vrodent {config.get('code_version', '(not said)')}."
-        )
-    return config
-
-
-def _check_file(path: Path, config: Mapping[str, Any], name: str) -> Path:
-    file, entry = path / f"{name}.npz", config["files"][name]
-    if not file.is_file():
-        raise CheckpointError(f"{file} is missing. Copy the whole folder, or take another checkpoint.")
-    size = file.stat().st_size
-    if size != entry["bytes"]:
-        raise CheckpointError(f"{file} has {size} bytes, not {entry['bytes']}: it was cut short or replaced. Take another checkpoint.")
-    if _sha256(file) != entry["sha256"]:
-        raise CheckpointError(f"{file} is damaged: its SHA-256 is not the one in {_CONFIG}. Take another checkpoint.")
-    return file
-
-
-def _read_tree(path: Path, config: Mapping[str, Any], name: str, like: Tree) -> Tree:
-    file = _check_file(path, config, name)
-    try:
-        return rebuild(like, config["files"][name]["leaves"], read_npz(file))
-    except TreeMismatch as error:
-        raise CheckpointError(
-            f"{file} is of another architecture or setting than asked for: {error}. Use the settings in {path / _CONFIG}, or start anew."
-        ) from error
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}. Take another checkpoint.") from error
+        check_file(path, config, name)
 
 
 def _differences(found: AgentConfig, expected: AgentConfig) -> str:
     a, b = dataclasses.asdict(found), dataclasses.asdict(expected)
     return "; ".join(f"{name} is {a[name]} instead of {b[name]}" for name in a if a[name] != b[name])
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.old")
-
-
-def _swap(new: Path, path: Path) -> None:
-    """Put a finished folder in its place. A folder cannot be renamed over another: the older one steps aside, where a reader still
-    finds it if this process dies between the two renames."""
-    aside = _aside(path)
-    if path.exists():
-        _remove(aside)
-        path.rename(aside)
-    try:
-        new.rename(path)
-    except OSError:
-        if aside.exists():
-            aside.rename(path)
-        raise
-    _flush_folder(path.parent)
-    with contextlib.suppress(OSError):
-        _remove(aside)
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

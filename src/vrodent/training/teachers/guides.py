@@ -224,7 +224,7 @@ class HeldCommands:
         self.top_speed = np.full(num_worlds, 0.65)
 
     def redraw(self, ids: np.ndarray, yaw: np.ndarray, turn: float) -> None:
-        """New instructions for some worlds: headings within `turn` rad of their yaw (world,); a tenth stand, others go up to their top speed.
+        """New instructions for some worlds: headings within `turn` rad of their yaw (world,); a tenth stand, the others walk.
 
         Slow walks are asked of nobody: within the sway of a step, 0.1 m/s cannot be told from standing.
         """

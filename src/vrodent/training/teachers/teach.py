@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import platform
 import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vrodent.training.lineage import Stage
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.normaliser import RunningMoments
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, make_grounds
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
 from vrodent.training.teachers.sac import SacConfig, SacLearner, SacMetrics, SacVariables
-from vrodent.training.teachers.store import load_run, save_run
+from vrodent.training.teachers.shaping import ShapingConfig
+from vrodent.training.teachers.store import config_json, load_run, save_run
 from vrodent.training.teachers.transitions import ReplayConfig, TransitionReplay
 
 
@@ -110,7 +114,13 @@ class Schooling:
     """
 
     def __init__(self, config: TeachConfig, out: Path, *, resume: bool = False):
-        self.config, self.out = config, Path(out)
+        self.out = Path(out)
+        begun = self.out / "config.json"
+        if resume and not begun.is_file():
+            raise FileNotFoundError(f"{self.out} holds no run to go on with: leave --resume out to begin one there.")
+        if not resume and begun.exists():
+            raise FileExistsError(f"{self.out} already holds a run: go on with it by --resume, or choose another folder.")
+        self.config = config = config_from_json(begun.read_text()) if resume else config
         self.network = TeacherConfig(
             observation_size=OBSERVATION_SIZE, actor_width=config.actor_width, critic_width=config.critic_width
         )
@@ -124,8 +134,9 @@ class Schooling:
         self._stopping = False
         if resume:
             load_run(self, self.out)
-        elif (self.out / "run.json").exists():
-            raise FileExistsError(f"{self.out} already holds a run: go on with it by --resume, or choose another folder.")
+        else:
+            self.out.mkdir(parents=True, exist_ok=True)
+            begun.write_text(config_json(config))
         self.rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1_000, self.steps)))
         self._act = jax.jit(lambda actor, observation, key: actor.sample(observation, key)[0])
 
@@ -134,6 +145,18 @@ class Schooling:
         blank = Teacher(jax.random.key(0), self.network)
         values = (self.variables.actor, jnp.asarray(self.moments.mean, jnp.float32), jnp.asarray(self.moments.variance, jnp.float32))
         return _with(blank, *values)
+
+    def lineage(self) -> tuple[Stage, ...]:
+        """What made it."""
+        stage = Stage(
+            method="soft actor-critic on practice grounds, training physics, privileged observation",
+            trained_from=f"initial weights, seed {self.config.seed}",
+            tasks=tuple(type(ground).__name__ for ground in self.classroom.grounds),
+            steps=self.steps,
+            wall_clock_hours=self.seconds / 3600,
+            machine=f"{platform.machine()}, {os.cpu_count()} cores",
+        )
+        return (stage,)
 
     def run(self, report: Callable[[str], None] = print) -> None:
         """Learn."""
@@ -257,6 +280,23 @@ def _with(teacher: Teacher, actor: object, mean: jax.Array, variance: jax.Array)
     return eqx.tree_at(lambda t: (t.actor, t.observation_mean, t.observation_variance), teacher, (actor, mean, variance))
 
 
-def config_json(config: TeachConfig) -> str:
-    """The settings as JSON."""
-    return json.dumps(asdict(config), indent=2)
+def config_from_json(text: str) -> TeachConfig:
+    """The settings from `config.json` of a run.
+
+    Raises:
+        ValueError: not a run's settings of this version.
+    """
+    try:
+        values = json.loads(text)
+        practice = values.pop("practice")
+        practice["shaping"] = ShapingConfig(**practice["shaping"])
+        for name in ("num_worlds", "top_speed"):
+            practice[name] = tuple(practice[name])
+        return TeachConfig(
+            **{key: values[key] for key in values if key not in ("sac", "replay")},
+            practice=PracticeConfig(**practice),
+            sac=SacConfig(**values["sac"]),
+            replay=ReplayConfig(**values["replay"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"these are no settings of a teacher's run of this version: {error!r}") from error

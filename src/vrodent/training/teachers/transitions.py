@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -129,3 +130,36 @@ class TransitionReplay:
             self._discount[index],
             self._next[index].astype(np.float32),
         )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is held, as arrays that `restore` takes back."""
+        held = slice(0, self.size)
+        return {
+            "observation": self._observation[held],
+            "action": self._action[held],
+            "reward": self._reward[held],
+            "discount": self._discount[held],
+            "next_observation": self._next[held],
+            "cursor": np.array([self._cursor, self.inserted]),
+        }
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave.
+
+        Raises:
+            ValueError: it holds more than this ring, or observations of another size.
+            KeyError: an array is missing.
+        """
+        size = len(arrays["reward"])
+        if size > self.config.capacity:
+            raise ValueError(f"it holds {size} transitions, and the ring {self.config.capacity}")
+        names = ("observation", "action", "reward", "discount", "next_observation")
+        for name, ring in zip(names, (self._observation, self._action, self._reward, self._discount, self._next), strict=True):
+            if arrays[name].shape[1:] != ring.shape[1:] or len(arrays[name]) != size:
+                raise ValueError(f"its {name} has shape {arrays[name].shape}, not {(size, *ring.shape[1:])}")
+            ring[:size] = arrays[name]
+        self.size = size
+        self._cursor, self.inserted = (int(value) for value in arrays["cursor"])
+        if self.size < self.config.capacity:
+            self._cursor = self.size
+        self._recent.clear()

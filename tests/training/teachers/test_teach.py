@@ -1,0 +1,84 @@
+"""A run of a teacher: takes steps, saves, resumes, refuses what it cannot take up."""
+
+import jax
+import numpy as np
+import pytest
+
+from vrodent.simulation import make
+from vrodent.training.teachers.normaliser import RunningMoments
+from vrodent.training.teachers.practice import PracticeConfig
+from vrodent.training.teachers.store import load_teacher
+from vrodent.training.teachers.task_teacher import task_teachers
+from vrodent.training.teachers.teach import Schooling, TeachConfig, config_from_json
+from vrodent.training.teachers.transitions import ReplayConfig
+from vrodent.training.tree_folder import CheckpointError
+
+TINY = TeachConfig(
+    steps=160, updates=2, batch_size=8, warm_up=16, random_steps=40, actor_width=16, critic_width=16,
+    practice=PracticeConfig(num_worlds=(2, 1, 0, 0, 1), episode_steps=30), replay=ReplayConfig(capacity=200),
+)  # fmt: skip
+
+
+def test_running_moments_are_those_of_all_rows():
+    rows = np.random.default_rng(0).normal(3.0, [1.0, 10.0], size=(1000, 2))
+    moments = RunningMoments(2)
+    for part in np.split(rows, [1, 7, 300]):
+        moments.add(part)
+    np.testing.assert_allclose(moments.mean, rows.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(moments.variance, rows.var(axis=0), rtol=1e-12)
+
+
+def test_a_run_goes_on_from_where_it_was(tmp_path):
+    lines = []
+    run = Schooling(TINY, tmp_path)
+    run.run(lines.append)
+    assert run.steps == 160 and run.replay.size > 100
+    with pytest.raises(FileExistsError, match="--resume"):
+        Schooling(TINY, tmp_path)
+    again = Schooling(TINY, tmp_path, resume=True)
+    assert again.config == TINY and again.steps == run.steps
+    for one, other in zip(jax.tree.leaves(run.variables), jax.tree.leaves(again.variables), strict=True):
+        if not jax.dtypes.issubdtype(one.dtype, jax.dtypes.prng_key):
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(again.moments.mean, run.moments.mean)
+    for name, array in run.replay.arrays().items():
+        np.testing.assert_array_equal(array, again.replay.arrays()[name])
+    stored = load_teacher(tmp_path / "teacher")
+    assert stored.numbers["steps"] == 160 and stored.lineage[0].steps == 160
+
+
+def test_learning_changes_the_actor_and_the_same_seed_gives_the_same_one(tmp_path):
+    runs = [Schooling(TINY, tmp_path / name) for name in ("one", "two")]
+    before = np.asarray(runs[0].variables.actor.net.inlet.weight).copy()
+    for run in runs:
+        run.run(lambda _: None)
+    one, two = (np.asarray(run.variables.actor.net.inlet.weight) for run in runs)
+    assert np.isfinite(one).all() and not np.array_equal(one, before)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_stored_teacher_drives_the_tasks(tmp_path):
+    run = Schooling(TINY, tmp_path)
+    run.run(lambda _: None)
+    teachers = task_teachers(load_teacher(tmp_path / "teacher").teacher, {"gaps": 0.5, "two_tap": 0.3})
+    for task, teacher in teachers.items():
+        env = make(task, num_worlds=2, camera=False, physics="training")
+        env.reset()
+        ctrl = teacher.ctrl(env)
+        assert ctrl.shape == (2, 38) and np.abs(ctrl).max() <= 1
+        env.step(ctrl)
+    with pytest.raises(ValueError, match="no guide for 'swim'"):
+        task_teachers(run.teacher(), {"swim": 1.0})
+
+
+def test_what_cannot_be_taken_up(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run"):
+        Schooling(TINY, tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_teacher(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="no settings"):
+        config_from_json('{"seed": 0}')
+    with pytest.raises(ValueError, match="updates must be even"):
+        TeachConfig(updates=3)
+    with pytest.raises(ValueError, match="capacity"):
+        TeachConfig(replay=ReplayConfig(capacity=100))
