@@ -38,7 +38,6 @@ def sessions(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick:
     duration = np.concatenate([(s.trials.stop - s.trials.start) / data.rate for s in data.sessions])
     events = [(s.task, str(name), float(len(s.events.frames(str(name))))) for s in data.sessions for name in np.unique(s.events.name)]
     numbers = np.array([row[4:7] for row in measures], dtype=float).reshape(-1, 3)
-    tick()
     arrays = {
         "task": text([s.task for s in data.sessions], "session"),
         "agent": text([s.agent for s in data.sessions], "session"),
@@ -46,8 +45,7 @@ def sessions(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick:
         "folder": text([s.folder for s in data.sessions], "session", "folder that holds the session and its videos"),
         "lineage": text([s.lineage for s in data.sessions], "session", "JSON: the agent's origin and the recording's settings"),
         "layer": text(data.layers, "layer"),
-        "layer_size": Quantity(values=np.array([data.sessions[0].activity[0][name].shape[1] if data.sessions[0].activity else 0
-                                                for name in data.layers]), axes=("layer",), meaning="number of units"),
+        "layer_size": Quantity(values=_layer_sizes(data), axes=("layer",), meaning="number of units"),
         "trial_session": Quantity(values=np.concatenate(trial_of), axes=("trial",), meaning="index of the trial's session"),
         "trial_number": Quantity(values=np.concatenate([np.arange(len(s.trials)) for s in data.sessions]), axes=("trial",)),
         "trial_duration": Quantity(values=duration, axes=("trial",), unit="s"),
@@ -67,7 +65,13 @@ def sessions(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick:
         "event_name": text([row[1] for row in events], "event"),
         "event_count": Quantity(values=np.array([row[2] for row in events]), axes=("event",), meaning="times in the session"),
     }  # fmt: skip
+    tick()
     return Result(name="sessions", kind="sessions", arrays=arrays, notes=tuple(note for s in data.sessions for note in s.notes))
+
+
+def _layer_sizes(data: Data) -> np.ndarray:
+    first = data.sessions[0].activity
+    return np.array([first[0][name].shape[1] if first else 0 for name in data.layers])
 
 
 def _measures(session: Prepared, rate: float, config: AnalysisConfig, rng: np.random.Generator) -> list[tuple]:

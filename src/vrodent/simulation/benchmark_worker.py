@@ -72,18 +72,13 @@ def original(task: str, camera: bool, shadows: bool) -> tuple[int, Callable[[], 
     return 1, step
 
 
-def limit(task: str, num_worlds: int, cores: int) -> tuple[int, Callable[[], int]]:
-    """`mj_step` alone, 20 for a control step, of the same worlds as ours with the same actions, shared out among the cores."""
+def _bare_worlds(definition: Any, model: Any, num_worlds: int) -> list[tuple[Any, Any, np.ndarray]]:
+    """A model, its data and the start of each world of a task, as `CpuSimulation` draws them from seed 0."""
     import mujoco
 
-    from vrodent.body import standing_ctrl
     from vrodent.simulation.arena_writer import ArenaWriter
-    from vrodent.simulation.physics import physics_model
-    from vrodent.task import CONTROL_STEP, get_task
 
-    definition = get_task(task)
     whole = definition.spec().compile()
-    model = physics_model(definition.spec(), "reference")
     writer = ArenaWriter(model, definition.movable_geoms)
     worlds = []
     for world in range(num_worlds):
@@ -93,6 +88,20 @@ def limit(task: str, num_worlds: int, cores: int) -> tuple[int, Callable[[], int
         data = mujoco.MjData(own)
         data.qpos[:] = arena.qpos
         worlds.append((own, data, arena.qpos))
+    return worlds
+
+
+def limit(task: str, num_worlds: int, cores: int) -> tuple[int, Callable[[], int]]:
+    """`mj_step` alone, 20 for a control step, of the same worlds as ours with the same actions, shared out among the cores."""
+    import mujoco
+
+    from vrodent.body import standing_ctrl
+    from vrodent.simulation.physics import physics_model
+    from vrodent.task import CONTROL_STEP, get_task
+
+    definition = get_task(task)
+    model = physics_model(definition.spec(), "reference")
+    worlds = _bare_worlds(definition, model, num_worlds)
     substeps = round(CONTROL_STEP / model.opt.timestep)
     action = _actions(standing_ctrl(model), num_worlds)
     chunk = 5  # control steps between two meetings of the threads
