@@ -112,7 +112,8 @@ def test_nothing_is_named_done_or_bare_state() -> None:
 
 
 def test_no_global_random_numbers() -> None:
-    allowed = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator", "RandomState"}  # objects with a seed of their own
+    # Objects with a seed of their own.
+    allowed = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator", "RandomState"}
     assert [where(path, node) for path in SOURCES for name, node in imports(path) if name == "random"] == []
     used = [(path, name) for path in SOURCES for name in re.findall(r"\bnp\.random\.(\w+)", path.read_text(encoding="utf-8"))]
     assert [(where(path), name) for path, name in used if name not in allowed] == []
