@@ -24,6 +24,7 @@ COMMANDS = {
     "analyze": "analyse recorded sessions: spectra of units, similarity of layers and behaviour",
     "report": "make one web page of sessions and analyses",
     "evaluate": "score an agent in the four tasks",
+    "teach": "train a privileged teacher, for students to be kickstarted from",
     "train": "train an agent, by a preset",
     "study": "record, analyse and report, in one go",
 }

@@ -9,8 +9,12 @@ from pathlib import Path
 import tyro
 
 from vrodent.config import save_resolved, usage
+from vrodent.task import TASK_NAMES
+from vrodent.training.collection import Teacher
 from vrodent.training.preset import PRESETS
 from vrodent.training.settings import TrainConfig
+from vrodent.training.teachers.store import find_teacher, load_teacher
+from vrodent.training.teachers.task_teacher import task_teachers
 from vrodent.training.train import train
 
 _SUMMARIES = {
@@ -42,6 +46,11 @@ class Command:
     """Go on with the run that is in OUT."""
     start: Path | None = None
     """A checkpoint's folder to start from, instead of fresh weights."""
+    teacher: Path | None = None
+    """A teacher's folder (see `vrodent teach`), or `locomotion`, the one that comes with vrodent: it labels all experience, and drives the
+    rat in some of it. The preset `distil` needs one."""
+    speeds: tuple[float, float, float, float] = (0.8, 0.5, 0.5, 0.4)
+    """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
     json: bool = False
     """Print where the last checkpoint is as one JSON object."""
 
@@ -49,7 +58,20 @@ class Command:
         """Train and say where the last checkpoint is."""
         config: TrainConfig | None = None if self.resume else self.config
         with usage():
-            path = train(config, self.out, resume=self.resume, start=self.start)
+            path = train(config, self.out, resume=self.resume, start=self.start, teachers=self._teachers(), method=self._method())
         save_resolved(self.out / "settings.json", "train", {"resume": self.resume, "start": self.start, "config": self.config})
         print(json.dumps({"checkpoint": str(path)}) if self.json else f"checkpoint: {path}")
         return 0
+
+    def _teachers(self) -> dict[str, Teacher] | None:
+        """The teacher at work in each of the preset's tasks, if one is asked for."""
+        if self.teacher is None:
+            if self.config.learner.loss.teaching is not None and self.config.learner.loss.policy_weight == 0.0:
+                raise ValueError("This preset learns from a teacher only: name one by --teacher, `locomotion` for the packaged one.")
+            return None
+        speeds = dict(zip(TASK_NAMES, self.speeds, strict=True))
+        found = load_teacher(find_teacher(self.teacher)).teacher
+        return dict(task_teachers(found, {task: speeds[task] for task in self.config.tasks}))
+
+    def _method(self) -> str:
+        return "reinforcement" if self.teacher is None else f"kickstarted by the teacher {self.teacher.name}"

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vrodent.training.lineage import Stage, stage_from_json
 from vrodent.training.teachers.network import Teacher, TeacherConfig
-from vrodent.training.tree_folder import CheckpointError, located, read_config, read_tree, write_folder
+from vrodent.training.tree_folder import MARKER, CheckpointError, located, read_config, read_tree, write_folder
 
 if TYPE_CHECKING:
     from vrodent.training.teachers.teach import Schooling
 
-_TEACHER, _REPLAY = "teacher", "replay"
+_TEACHER, _CRITIC, _REPLAY = "teacher", "critic", "replay"
+
+PACKAGED = Path(__file__).parent / "shipped"
+"""Where the teachers that come with the package lie."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +82,49 @@ def load_teacher(path: str | Path) -> StoredTeacher:
     return StoredTeacher(teacher=teacher, lineage=lineage, numbers=numbers)
 
 
+def find_teacher(name_or_path: str | Path) -> Path:
+    """The folder of a packaged teacher's name or of a path; a packaged name wins.
+
+    Raises:
+        CheckpointError: neither; lists the packaged ones.
+    """
+    packaged = PACKAGED / str(name_or_path)
+    if (packaged / MARKER).is_file():
+        return packaged
+    if Path(name_or_path).exists():
+        return Path(name_or_path)
+    names = sorted(marker.parent.name for marker in PACKAGED.glob(f"*/{MARKER}"))
+    raise CheckpointError(
+        f"there is no teacher {str(name_or_path)!r}: no packaged one ({', '.join(names) or 'there are none'}) and no folder. "
+        "Train one by `vrodent teach`."
+    )
+
+
+def start_from(run: Schooling, folder: Path) -> tuple[Stage, ...]:
+    """Give a fresh run the networks and the normalisation of a stored teacher. Its optimisers and its replay are empty: it first collects
+    `warm_up` transitions with what it has.
+
+    Returns:
+        the lineage of the stored teacher.
+
+    Raises:
+        CheckpointError: nothing there, not whole, or other networks.
+    """
+    stored = load_teacher(folder)
+    if stored.teacher.config != run.network:
+        raise CheckpointError(f"{folder} holds a teacher of other sizes: {stored.teacher.config} instead of {run.network}.")
+    config = read_config(located(Path(folder).absolute()))
+    variables = run.variables._replace(actor=stored.teacher.actor)
+    if _CRITIC in config["files"]:
+        critic = read_tree(located(Path(folder).absolute()), config, _CRITIC, run.variables.critic)
+        variables = variables._replace(critic=critic, target_critic=jax.tree.map(jnp.array, critic))
+    run.variables = variables
+    run.moments.mean = np.asarray(stored.teacher.observation_mean, np.float64)
+    run.moments.variance = np.asarray(stored.teacher.observation_variance, np.float64)
+    run.moments.count = float(run.config.moments_steps)
+    return stored.lineage
+
+
 def save_run(run: Schooling, out: Path, *, replay: bool = True) -> None:
     """Save all that a run needs to go on. The replay, a gigabyte or two, is written at the end only.
 
@@ -85,6 +132,7 @@ def save_run(run: Schooling, out: Path, *, replay: bool = True) -> None:
         CheckpointError: the disk is full or the place not writable; what was saved before is whole.
     """
     trees = {
+        _CRITIC: run.variables.critic,
         "learning": run.variables,
         "moments": {"count": run.moments.count, "mean": run.moments.mean, "variance": run.moments.variance},
         "practice": [{"difficulty": g.difficulty, "top_speed": g.top_speed} for g in run.classroom.grounds],
@@ -130,6 +178,7 @@ def load_run(run: Schooling, out: Path) -> None:
     for ground, stored in zip(run.classroom.grounds, practice, strict=True):
         ground.difficulty[:] = stored["difficulty"]
         ground.top_speed[:] = stored["top_speed"]
+    run.origin = tuple(stage_from_json(stage) for stage in config["lineage"])[:-1]
     run.steps, run.seconds = int(config["numbers"]["steps"]), float(config["numbers"]["seconds"])
     stored = {path.stem: np.load(path, allow_pickle=False) for path in sorted((out / _REPLAY).glob("*.npy"))}
     if stored:

@@ -27,7 +27,7 @@ from vrodent.training.teachers.practice import GroundStep, PracticeConfig, Pract
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
 from vrodent.training.teachers.sac import SacConfig, SacLearner, SacMetrics, SacVariables
 from vrodent.training.teachers.shaping import ShapingConfig
-from vrodent.training.teachers.store import config_json, load_run, save_run
+from vrodent.training.teachers.store import config_json, find_teacher, load_run, save_run, start_from
 from vrodent.training.teachers.transitions import ReplayConfig, TransitionReplay
 
 
@@ -107,13 +107,14 @@ class Schooling:
         config: the settings; on resume those stored in `out` are used.
         out: folder, made if need be.
         resume: take up the run in `out`.
+        start: a teacher's folder to start from, instead of fresh networks.
 
     Raises:
         FileExistsError: `out` holds a run and resume is False.
         FileNotFoundError: resume is True and `out` holds none.
     """
 
-    def __init__(self, config: TeachConfig, out: Path, *, resume: bool = False):
+    def __init__(self, config: TeachConfig, out: Path, *, resume: bool = False, start: Path | None = None):
         self.out = Path(out)
         begun = self.out / "config.json"
         if resume and not begun.is_file():
@@ -132,9 +133,12 @@ class Schooling:
         self.seconds = 0.0
         self.classroom = Classroom(make_grounds(config.practice, config.seed))
         self._stopping = False
+        self.origin: tuple[Stage, ...] = ()
         if resume:
             load_run(self, self.out)
         else:
+            if start is not None:
+                self.origin = start_from(self, find_teacher(start))
             self.out.mkdir(parents=True, exist_ok=True)
             begun.write_text(config_json(config))
         self.rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1_000, self.steps)))
@@ -150,13 +154,13 @@ class Schooling:
         """What made it."""
         stage = Stage(
             method="soft actor-critic on practice grounds, training physics, privileged observation",
-            trained_from=f"initial weights, seed {self.config.seed}",
+            trained_from=self.origin[-1].method if self.origin else f"initial weights, seed {self.config.seed}",
             tasks=tuple(type(ground).__name__ for ground in self.classroom.grounds),
             steps=self.steps,
             wall_clock_hours=self.seconds / 3600,
             machine=f"{platform.machine()}, {os.cpu_count()} cores",
         )
-        return (stage,)
+        return (*self.origin, stage)
 
     def run(self, report: Callable[[str], None] = print) -> None:
         """Learn."""
@@ -200,7 +204,7 @@ class Schooling:
                 saved = now
 
     def _choose(self, observation: np.ndarray) -> np.ndarray:
-        if self.steps < self.config.random_steps:
+        if self.steps < self.config.random_steps and not self.origin:
             shape = (self.classroom.num_worlds, self.network.action_size)
             return np.clip(self.rng.normal(0.0, 0.4, shape), -1.0, 1.0).astype(np.float32)
         key = jax.random.fold_in(jax.random.key(self.config.seed + 1), self.steps)
@@ -224,7 +228,7 @@ class Schooling:
         return variables, metrics
 
     def _store(self, observation: np.ndarray, action: np.ndarray, steps: list[GroundStep]) -> None:
-        if self.steps < self.config.moments_steps:
+        if self.steps < self.config.moments_steps and not self.origin:
             self.moments.add(observation)
         self.replay.add(
             observation, action, _join(steps, "reward"), _join(steps, "terminated"), _join(steps, "truncated"), _join(steps, "observation")
