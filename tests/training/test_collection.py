@@ -137,3 +137,21 @@ def test_a_half_share_splits_worlds_unroll_by_unroll(agent):
 def test_same_seed_same_unroll(agent):
     one, two = (_run(agent, Scripted([[3, 9], [9]], terminates=False), 5).collect(agent) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
+class Doubtful(Constant):
+    """Gives world 0 up from the third step of an episode on."""
+
+    def hopeless(self, env):
+        return np.array([env.time[0] >= 3, False])
+
+
+def test_an_episode_the_teacher_gives_up_is_truncated(agent):
+    """Two worlds without an end of their own: the one given up starts anew and keeps its discount, the other goes on."""
+    run = _run(agent, Scripted([[99, 99, 99], [99]], terminates=True), 6, Doubtful())
+    unroll = run.collect(agent)
+    np.testing.assert_array_equal(unroll.proprioception[0, :, 1], [0, 0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(unroll.discount[0], [1, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(unroll.acted[0], [1, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(unroll.proprioception[1, :, 2], range(7))
+    assert [episode.terminated for episode in run.drain()] == [False]

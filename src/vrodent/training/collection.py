@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -26,6 +26,15 @@ class Teacher(Protocol):
 
     def act(self, observation: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log standard deviation, each (world, 38), in the student's standing-centred actions."""
+        ...
+
+
+@runtime_checkable
+class HonestTeacher(Protocol):
+    """A teacher that knows when its advice is worth nothing, such as when the rat lies on its back and it never learned to get up."""
+
+    def hopeless(self, env: CpuSimulation, /) -> np.ndarray:
+        """(world,) bool: the episode may as well be cut short. It then counts as truncated, not as terminated: no blame falls on it."""
         ...
 
 
@@ -160,11 +169,16 @@ class ActorRun:
         unroll.discount[:, row] = np.where(going, np.where(step.terminated, step.info.discount, 1.0), 0.0)
         self._return += unroll.reward[:, row]
         self._length += going
-        over = (step.terminated | step.truncated) & going
+        over = (step.terminated | step.truncated | self._hopeless()) & going
         self._finish(over, step.terminated, step.info.diverged)
         self._observation = self.simulation.reset(self._ended) if self._ended.any() else step.observation
         self._reset, self._ended = self._ended, over
         self._label = self._ask()
+
+    def _hopeless(self) -> np.ndarray:
+        if isinstance(self.teacher, HonestTeacher):
+            return self.teacher.hopeless(self.simulation)
+        return np.zeros(self.simulation.num_worlds, bool)
 
     def _finish(self, over: np.ndarray, terminated: np.ndarray, diverged: np.ndarray) -> None:
         for world in np.flatnonzero(over):

@@ -9,10 +9,12 @@ import jax
 import numpy as np
 
 from vrodent.simulation import CpuSimulation
-from vrodent.training.teachers.guidance import Guide
+from vrodent.training.teachers.guidance import Ground, Guide, pose
 from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, TwoTapGuide
 from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.privileged import observe
+
+_LYING = 0.1  # cosine between an up-vector and the vertical, a little below the 0.3 at which its practice ended
 
 GUIDES: Mapping[str, Callable[[float], Guide]] = {
     "gaps": lambda speed: GapsGuide(speed=speed),
@@ -45,6 +47,13 @@ class TaskTeacher:
         """Mean and log standard deviation of the standing-centred action, each (world, 38)."""
         mean, log_std = self._act(self.teacher, jax.numpy.asarray(observation))
         return np.asarray(mean), np.asarray(log_std)
+
+    def hopeless(self, env: CpuSimulation) -> np.ndarray:
+        """(world,) bool: the rat lies on its side or back. In the bowl, where it begins so, righting is part of the lesson."""
+        if self.guide.ground is Ground.BOWL:
+            return np.zeros(env.num_worlds, bool)
+        at = pose(env.physics.fields, env.index)
+        return (at.rotation[:, 2, 2] < _LYING) | (at.pelvis[:, 2, 2] < _LYING)
 
     def ctrl(self, env: CpuSimulation) -> np.ndarray:
         """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
