@@ -43,7 +43,7 @@ def expected(reward, terminated, truncated, num_steps):
 def test_equals_a_direct_walk(num_steps):
     worlds, steps = 5, 60
     now, following, reward, terminated, truncated = history(np.random.default_rng(0), steps, worlds)
-    replay = TransitionReplay(ReplayConfig(capacity=1000, num_steps=num_steps, gamma=GAMMA), 2, 1)
+    replay = TransitionReplay(ReplayConfig(capacity=1000, num_steps=num_steps), 2, 1, GAMMA)
     action = np.zeros((worlds, 1), np.float32)
     for t in range(steps):
         replay.add(now[t], action, reward[t], terminated[t], truncated[t], following[t])
@@ -62,7 +62,7 @@ def test_equals_a_direct_walk(num_steps):
 
 
 def test_ring_keeps_the_newest():
-    replay = TransitionReplay(ReplayConfig(capacity=10, num_steps=1, gamma=GAMMA), 1, 1)
+    replay = TransitionReplay(ReplayConfig(capacity=10, num_steps=1), 1, 1, GAMMA)
     no = np.zeros(1, bool)
     for t in range(25):
         replay.add(np.array([[t]], np.float32), np.zeros((1, 1), np.float32), np.zeros(1, np.float32), no, no, np.zeros((1, 1), np.float32))

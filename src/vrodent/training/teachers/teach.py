@@ -69,8 +69,6 @@ class TeachConfig:
             raise ValueError(f"warm_up must be at least batch_size = {self.batch_size}, got {self.warm_up}.")
         if self.replay.capacity < self.warm_up:
             raise ValueError(f"replay.capacity must be at least warm_up = {self.warm_up}, got {self.replay.capacity}.")
-        if self.replay.gamma != self.sac.gamma:
-            raise ValueError(f"replay.gamma and sac.gamma must agree, got {self.replay.gamma} and {self.sac.gamma}.")
 
 
 class Classroom:
@@ -128,7 +126,7 @@ class Schooling:
         self.learner = SacLearner(self.network, config.sac)
         self.variables: SacVariables = self.learner.initial(config.seed)
         self.moments = RunningMoments(OBSERVATION_SIZE)
-        self.replay = TransitionReplay(config.replay, OBSERVATION_SIZE, self.network.action_size)
+        self.replay = TransitionReplay(config.replay, OBSERVATION_SIZE, self.network.action_size, config.sac.gamma)
         self.steps = 0
         self.seconds = 0.0
         self.classroom = Classroom(make_grounds(config.practice, config.seed))

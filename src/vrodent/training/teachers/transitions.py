@@ -39,12 +39,10 @@ class ReplayConfig:
     Attributes:
         capacity: transitions held; the oldest are overwritten. 1 M of a 260-value observation take 1.2 GB.
         num_steps: length n of the returns.
-        gamma: discount per control step.
     """
 
     capacity: int = 1_000_000
     num_steps: int = 3
-    gamma: float = 0.99
 
     def __post_init__(self) -> None:
         if self.capacity < 1 or self.num_steps < 1:
@@ -54,12 +52,14 @@ class ReplayConfig:
 class TransitionReplay:
     """A ring of n-step transitions from many worlds, observations and actions in half precision.
 
-    Raises:
-        ValueError: `sample` is asked for more than the ring holds.
+    Args:
+        config: its size.
+        observation_size, action_size: values of each.
+        gamma: discount per control step.
     """
 
-    def __init__(self, config: ReplayConfig, observation_size: int, action_size: int):
-        self.config = config
+    def __init__(self, config: ReplayConfig, observation_size: int, action_size: int, gamma: float = 0.99):
+        self.config, self.gamma = config, gamma
         shape = (config.capacity,)
         self._observation = np.zeros((*shape, observation_size), np.float16)
         self._action = np.zeros((*shape, action_size), np.float16)
@@ -111,7 +111,7 @@ class TransitionReplay:
         ended_terminated = np.zeros(num_worlds, bool)
         for i, step in enumerate(self._recent):
             total += np.where(running, discount * step.reward, 0.0)
-            discount = np.where(running, discount * np.float32(self.config.gamma), discount)
+            discount = np.where(running, discount * np.float32(self.gamma), discount)
             if i < self.config.num_steps - 1:
                 valid &= ~(running & step.truncated & ~step.terminated)
             ended_terminated |= running & step.terminated
