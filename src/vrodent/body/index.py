@@ -38,6 +38,7 @@ class RatIndex:
     appendages: np.ndarray
     hands: np.ndarray
     hand_geoms: np.ndarray
+    palm_geoms: np.ndarray
     rat_geoms: np.ndarray
     accelerometer: slice
     velocimeter: slice
@@ -78,6 +79,7 @@ class RatIndex:
             end_effectors=bodies,
             appendages=np.append(bodies, head),
             hands=np.array([model.body(PREFIX + name).id for name in ("hand_L", "hand_R")]),
+            palm_geoms=np.array([model.geom(f"{PREFIX}{name}_collision").id for name in ("hand_L", "hand_R")]),
             hand_geoms=np.array([i for i in range(model.ngeom) if int(geom_body[i]) in hands]),
             rat_geoms=np.array([i for i in range(model.ngeom) if int(geom_body[i]) in rat_bodies]),
             accelerometer=_sensor(model, "accelerometer"),

@@ -1,5 +1,6 @@
 """Guides: ground heights against MuJoCo's own rays, ways through mazes against a shortest-path library."""
 
+import jax
 import mujoco
 import numpy as np
 import pytest
@@ -7,7 +8,11 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import shortest_path
 
 from vrodent.simulation import make
-from vrodent.training.teachers.guides import ForageGuide, GapsGuide, MazePath, checked, platform_heights, terrain_heights
+from vrodent.training.teachers.guidance import hand_distance
+from vrodent.training.teachers.guides import ForageGuide, GapsGuide, MazePath, platform_heights, terrain_heights
+from vrodent.training.teachers.network import Teacher, TeacherConfig
+from vrodent.training.teachers.privileged import OBSERVATION_SIZE
+from vrodent.training.teachers.task_teacher import task_teachers
 
 
 def ray_heights(env, world: int, points: np.ndarray, group: list[int]) -> np.ndarray:
@@ -77,10 +82,32 @@ def test_waypoints_lead_along_a_shortest_way_to_every_orb():
 def test_guides_at_the_start():
     env = make("forage", num_worlds=3, seed=1, camera=False)
     env.reset()
-    guidance = checked(ForageGuide()).guide(env)
+    guidance = ForageGuide().guide(env)
     assert guidance.heading.shape == (3,) and np.isfinite(guidance.heading).all()
     gaps = make("gaps", num_worlds=1, camera=False)
     gaps.reset()
     assert GapsGuide().guide(gaps).heading == pytest.approx(0.0, abs=1e-3)
-    with pytest.raises(TypeError, match="no `ground`"):
-        checked(object())  # type: ignore[arg-type]
+
+
+def test_only_palms_measure_the_way_to_an_orb():
+    """An orb at a palm's own contact geom is at distance 0; one at a fingertip is not."""
+    env = make("two_tap", num_worlds=1, camera=False)
+    env.reset()
+    fields, model = env.physics.fields, env.model
+    palm, finger = (model.geom(f"walker/{name}_collision").id for name in ("hand_R", "finger_R1"))
+    assert hand_distance(fields, env.index, fields.geom_xpos[:, palm]) == 0.0
+    assert hand_distance(fields, env.index, fields.geom_xpos[:, finger]) > 1e-3
+    assert np.count_nonzero(model.geom_bodyid == model.geom_bodyid[palm]) == 1  # single-geom bodies are those that feel a moved orb
+
+
+def test_a_teacher_gives_up_a_rat_on_its_back_but_not_in_the_bowl():
+    teacher = Teacher(jax.random.key(0), TeacherConfig(observation_size=OBSERVATION_SIZE, actor_width=8))
+    for task, gives_up in (("two_tap", True), ("bowl", False)):
+        env = make(task, num_worlds=2, camera=False, physics="training")
+        env.reset()
+        fields = env.physics.fields
+        fields.qpos[:, :7] = [0.0, 0.0, 0.1, 1.0, 0.0, 0.0, 0.0]
+        fields.qpos[1, 3:7] = 0.0, 1.0, 0.0, 0.0
+        fields.forward()
+        hopeless = task_teachers(teacher, {task: 0.4})[task].hopeless(env)
+        np.testing.assert_array_equal(hopeless, [False, gives_up])

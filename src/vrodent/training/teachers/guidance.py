@@ -58,8 +58,8 @@ class Guide(Protocol):
 
 
 class Pose(NamedTuple):
-    """Where the rat is: torso position (world, 3), its rotation and the pelvis' (world, 3, 3), yaw (world,), velocity (world, 3) m/s of the
-    centre of mass, and the distance (world,) of the nearest part of a forepaw from the target."""
+    """Where the rat is: torso position (world, 3), its rotation and the pelvis' (world, 3, 3), yaw (world,), and
+    velocity (world, 3) m/s of the centre of mass."""
 
     position: np.ndarray
     rotation: np.ndarray
@@ -82,8 +82,8 @@ def pose(fields: Any, index: RatIndex) -> Pose:
 
 
 def hand_distance(fields: Any, index: RatIndex, target: np.ndarray) -> np.ndarray:
-    """(world,) m from the nearest centre of a geom of the forepaws to target (world, 3)."""
-    return np.linalg.norm(fields.geom_xpos[:, index.hand_geoms] - target[:, None], axis=2).min(axis=1)
+    """(world,) m from the centre of the nearer palm to target (world, 3). Fingers do not count: they do not feel an orb that has moved."""
+    return np.linalg.norm(fields.geom_xpos[:, index.palm_geoms] - target[:, None], axis=2).min(axis=1)
 
 
 def no_target(worlds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena
 from vrodent.task.two_tap import CORRECT, TAPPED
-from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
+from vrodent.training.teachers.guidance import Ground, Guidance, no_target, pose
 
 _SLOWEST = 0.3  # m/s, of a walk
 _PIT = -0.3  # m, height told for a gap; the scan clips it
@@ -244,11 +244,3 @@ class HeldCommands:
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Level."""
         return np.zeros(points.shape[:2])
-
-
-def checked(guide: Guide) -> Guide:
-    """The guide, once known to be one (for a plain error where a user passes something else)."""
-    for name in ("ground", "guide", "heights"):
-        if not hasattr(guide, name):
-            raise TypeError(f"{type(guide).__name__} is no guide: it has no `{name}`. See vrodent.training.teachers.guidance.Guide.")
-    return guide

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -277,8 +278,6 @@ class Tally:
 
 
 def _with(teacher: Teacher, actor: object, mean: jax.Array, variance: jax.Array) -> Teacher:
-    import equinox as eqx
-
     return eqx.tree_at(lambda t: (t.actor, t.observation_mean, t.observation_variance), teacher, (actor, mean, variance))
 
 
