@@ -7,14 +7,14 @@ import pytest
 from tests.analysis.signals import red_noise, sine
 from tests.analysis.synthetic import make_session, write_session
 
-from vrodent.analysis import Session
+from vrodent.analysis import Session, pipeline
 from vrodent.analysis.checks import AnalysisError
-from vrodent.analysis.data import prepare
+from vrodent.analysis.data import Data, prepare
 from vrodent.analysis.encoding import EncodingConfig
-from vrodent.analysis.pipeline import AnalysisConfig, analyze
+from vrodent.analysis.pipeline import Analysis, AnalysisConfig, Tick, analyze
 from vrodent.analysis.progress import Step
-from vrodent.analysis.result import Result, load_results
-from vrodent.analysis.verdicts import Finding
+from vrodent.analysis.result import Quantity, Result, load_results
+from vrodent.analysis.verdicts import Claim, Finding
 
 NAMES = ("sessions", "spectra", "encoding", "findings")
 LENGTHS = (420, 450, 410, 430)
@@ -80,6 +80,32 @@ def test_findings_judge_the_claims(results: Path) -> None:
     assert table["verdict"][:2].tolist() == ["reproduced", "reproduced"]
     assert table["value"][0] > 0 > table["value"][1]
     assert len(table["claim"]) == 4 and set(table["section"]) == {"timescales", "encoding"}
+
+
+def test_a_claim_that_cannot_be_judged_is_undecided_and_says_why(
+    files: list[Path], results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An analysis that the sessions cannot carry, and one whose result another command makes."""
+
+    def refuses(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick: Tick) -> Result:
+        raise AnalysisError("too few jumps")
+
+    claims = [Claim(claim=f"claim {i}", statistic="words", expected=1, section="here") for i in range(2)]
+    judged = Claim.measured(claims[1], 1.0, 0.5, 1.5, 0.01)
+    extra = (
+        Analysis(name="jumps", compute=refuses, claims=(claims[0],)),
+        Analysis(name="elsewhere", compute=None, claims=(claims[1],), judge=lambda result: [judged]),
+    )
+    monkeypatch.setattr(pipeline, "ANALYSES", pipeline.ANALYSES[:1] + extra)
+    analyze(files, tmp_path, CONFIG)
+    assert not Result.load(tmp_path / "jumps.json").present
+    table = Result.load(tmp_path / "findings.json")
+    assert table["verdict"].tolist() == ["undecided", "undecided"] and np.isnan(table["value"]).all()
+    assert table["remark"].tolist() == ["not measured: too few jumps", "not measured: no result 'elsewhere' is here"]
+    made = Quantity(values=np.ones(1), axes=("one",))
+    Result(name="elsewhere", kind="elsewhere", arrays={"x": made}, fingerprint="f").save(tmp_path)
+    pipeline.judge(tmp_path)
+    assert Result.load(tmp_path / "findings.json")["verdict"].tolist() == ["undecided", "reproduced"]
 
 
 @pytest.mark.parametrize(

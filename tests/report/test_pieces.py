@@ -4,10 +4,13 @@ import io
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from tests.report.study import film
 
+from vrodent.analysis.result import Quantity, Result, absent
 from vrodent.report.clips import ClipConfig, first_clips, shrink
+from vrodent.report.contents import Page, Section
 from vrodent.report.errors import ReportError
 from vrodent.report.markup import embedded_json, estimate, number, p_value, table
 from vrodent.report.origin import Origin
@@ -45,6 +48,15 @@ def test_p_values() -> None:
 def test_data_cannot_break_out_of_the_page() -> None:
     assert "<b>" not in table(("<b>",), (("<b>x</b>",),), caption="<b>")
     assert "</script" not in embedded_json({"x": "</script><script>alert(1)</script>"})
+
+
+def test_a_section_is_left_out_without_its_result_and_says_why_an_analysis_was_not_possible(tmp_path: Path) -> None:
+    section = Section(key="jumps", title="Jumps", needs=("jumps",), show=lambda page: "shown")
+    assert not section.on(Page(results={}, sessions=tmp_path, clips=ClipConfig()))
+    page = Page(results={"jumps": absent("jumps", "too <few> jumps")}, sessions=tmp_path, clips=ClipConfig())
+    assert section.on(page) and "Not measured. too &lt;few&gt; jumps" in section.content(page)
+    there = Result(name="jumps", kind="jumps", arrays={"x": Quantity(values=np.ones(1), axes=("one",))})
+    assert section.content(Page(results={"jumps": there}, sessions=tmp_path, clips=ClipConfig())) == "shown"
 
 
 @pytest.mark.parametrize(

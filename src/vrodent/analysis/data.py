@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ Trial = dict[str, np.ndarray]
 NEEDED = ("actuator_forces", "joint_angles", "joint_velocities", "keypoints", "torso_position", "torso_orientation", "torso_velocity",
           "reward")  # fmt: skip
 OPTIONAL = ("value",)
+RAW = ("keypoints", "torso_position", "touch", "distance", "upright", "orb_pos")
+"""Series kept as they were recorded, for analyses of events and behaviour; a session need not have all of them."""
 
 TASK_ORDER = ("gaps", "forage", "bowl", "two_tap")
 """Sessions of these tasks come in this order, others after them by name."""
@@ -37,6 +39,7 @@ class Prepared:
         notes: why trials were left out, and the session's own remarks.
         activity: of each used trial, layer -> (time, unit).
         signals: of each used trial, set -> (time, column), in SI units.
+        raw: of each used trial, name -> (time, ...), those series of `RAW` that the session has, finite in that trial.
         features: of each used trial, set -> (time, column) float32, standardised over all used trials of all sessions.
     """
 
@@ -52,6 +55,7 @@ class Prepared:
     activity: list[Trial]
     signals: list[Trial]
     features: list[Trial]
+    raw: list[Trial] = field(default_factory=list)
 
     @property
     def used_trials(self) -> np.ndarray:
@@ -113,7 +117,7 @@ def load(paths: Sequence[Path], variable: Variable, tick: Callable[[], None] = l
     for path in paths:
         tick()
         whole = load_session(path)
-        keep = {*NEEDED, *OPTIONAL, *(f"activity_{layer}_{variable}" for layer in whole.layers)}
+        keep = {*NEEDED, *OPTIONAL, *RAW, *(f"activity_{layer}_{variable}" for layer in whole.layers)}
         sessions.append(_lighter(whole, keep))
     return sorted(sessions, key=lambda s: (TASK_ORDER.index(s.task) if s.task in TASK_ORDER else len(TASK_ORDER), s.task))
 
@@ -167,10 +171,14 @@ def _prepared(
         {layer: np.asarray(session.get(name)[session.frames(trial)], dtype=float) for layer, name in zip(layers, names, strict=True)}
         for trial in np.flatnonzero(used).tolist()
     ]
+    raw = [
+        {name: cut for name in RAW if name in session.series and np.isfinite(cut := session.get(name)[session.frames(trial)]).all()}
+        for trial in np.flatnonzero(used).tolist()
+    ]
     return Prepared(
         task=session.task, agent=session.agent, identifier=session.identifier, lineage=session.lineage,
         folder=session.path.parent.name if session.path else "", trials=session.trials, events=session.events, used=used,
-        notes=notes + session.remarks, activity=activity, signals=signals, features=features,
+        notes=notes + session.remarks, activity=activity, signals=signals, features=features, raw=raw,
     )  # fmt: skip
 
 

@@ -1,4 +1,8 @@
-"""Everything that is computed from an agent's sessions, in order, each kept on disk and not computed twice."""
+"""Everything that is computed from an agent's sessions, in order, each kept on disk and not computed twice.
+
+To add an analysis: a function of the prepared sessions that gives a `Result`, the claims of the paper that it can judge, a function from
+its result to findings, and one entry in `ANALYSES`. Its section of the page is one entry in `vrodent.report.sections.SECTIONS`.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,17 @@ from vrodent.analysis.encoding import EncodingConfig
 from vrodent.analysis.features import FeatureConfig
 from vrodent.analysis.progress import Listener, Progress, silent
 from vrodent.analysis.reader import session_file
-from vrodent.analysis.result import Parameter, Result, ResultError, read_head
-from vrodent.analysis.verdicts import findings_result
+from vrodent.analysis.result import Parameter, Result, ResultError, absent, read_head
+from vrodent.analysis.verdicts import (
+    ENCODING_CLAIMS,
+    SPECTRA_CLAIMS,
+    Claim,
+    Finding,
+    complete,
+    findings_result,
+    judge_encoding,
+    judge_spectra,
+)
 from vrodent.version import __version__
 
 Tick = Callable[[], None]
@@ -57,23 +70,45 @@ class AnalysisConfig:
             raise AnalysisError(f"num_bootstrap must be at least 100, got {self.num_bootstrap}.")
 
 
+Compute = Callable[[Data, AnalysisConfig, np.random.Generator, Tick], Result]
+
+
+def no_findings(result: Result) -> Sequence[Finding]:
+    """Of an analysis that judges no claim."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """One analysis: its name, how it is computed, and how many steps of progress it takes."""
+    """One analysis.
+
+    Attributes:
+        name: of its result.
+        compute: makes it. None: another command leaves the result in the same folder, and it is judged where it is there.
+        steps: of progress, from the number of sessions and the settings.
+        claims: of the paper that it can judge.
+        judge: from its result to findings on some of those claims.
+        needed: whether the page cannot do without it. Another that finds the sessions too little is kept as absent, with the reason.
+    """
 
     name: str
-    compute: Callable[[Data, AnalysisConfig, np.random.Generator, Tick], Result]
-    steps: Callable[[int, AnalysisConfig], int]
+    compute: Compute | None
+    steps: Callable[[int, AnalysisConfig], int] = lambda sessions, config: sessions
+    claims: tuple[Claim, ...] = ()
+    judge: Callable[[Result], Sequence[Finding]] = no_findings
+    needed: bool = False
 
 
 FINDINGS = "findings"
 """Name of the result that judges the others."""
 
 ANALYSES: tuple[Analysis, ...] = (
-    Analysis(name="sessions", compute=tables.sessions, steps=lambda sessions, config: 1),
-    Analysis(name="spectra", compute=tables.spectra, steps=lambda sessions, config: sessions),
-    Analysis(name="encoding", compute=tables.encodings, steps=lambda sessions, config: sessions * config.encoding.num_null),
-)
+    Analysis(name="sessions", compute=tables.sessions, steps=lambda sessions, config: 1, needed=True),
+    Analysis(name="spectra", compute=tables.spectra, claims=SPECTRA_CLAIMS, judge=judge_spectra, needed=True),
+    Analysis(name="encoding", compute=tables.encodings, steps=lambda sessions, config: sessions * config.encoding.num_null,
+             claims=ENCODING_CLAIMS, judge=judge_encoding, needed=True),
+)  # fmt: skip
+"""In the order of the page and of the table of findings."""
 
 
 def analyze(sessions: Sequence[Path], out: Path, config: AnalysisConfig | None = None, listener: Listener = silent) -> list[Path]:
@@ -100,13 +135,39 @@ def analyze(sessions: Sequence[Path], out: Path, config: AnalysisConfig | None =
     if not files:
         raise AnalysisError("No session given; record one with: vrodent record AGENT --task TASK.")
     marks = _fingerprints(files, config)
-    wanted = [analysis for analysis in ANALYSES if not _is_current(out / f"{analysis.name}.json", marks[analysis.name])]
+    wanted = [a for a in ANALYSES if a.compute and not _is_current(out / f"{a.name}.json", marks[a.name])]
     if wanted:
         _compute(wanted, files, out, config, marks, listener)
-    if wanted or not _is_current(out / f"{FINDINGS}.json", marks[FINDINGS]):
-        judged = findings_result(Result.load(out / "spectra.json"), Result.load(out / "encoding.json"))
-        dataclasses.replace(judged, fingerprint=marks[FINDINGS], version=__version__, parameters=_flat(config)).save(out)
+    judge(out)
     return [out / f"{name}.json" for name in marks]
+
+
+def judge(out: Path) -> Path:
+    """Judge every claim by the results in a folder, and keep the table; for a command that adds a result to it.
+
+    Returns:
+        Path of the findings' json file.
+
+    Raises:
+        ResultError: no analysis left its results there, or one is damaged.
+        OSError: the folder cannot be written.
+    """
+    heads, rows = [], []
+    for analysis in ANALYSES:
+        path = out / f"{analysis.name}.json"
+        if analysis.compute is None and not path.is_file():
+            rows += complete(analysis.claims, (), f"not measured: no result {analysis.name!r} is here")
+            continue
+        heads.append(read_head(path))
+        if analysis.claims:
+            result = Result.load(path)
+            found = analysis.judge(result) if result.present else ()
+            rows += complete(analysis.claims, found, f"not measured: {' '.join(result.notes) or 'the sessions do not allow it'}")
+    marks = [f"{head['name']} {head['fingerprint']} {head['sha256']}" for head in heads]
+    mark = hashlib.sha256("\n".join([FINDINGS, _code(), *marks]).encode()).hexdigest()
+    if not _is_current(out / f"{FINDINGS}.json", mark):
+        dataclasses.replace(findings_result(rows), fingerprint=mark, version=__version__).save(out)
+    return out / f"{FINDINGS}.json"
 
 
 def _compute(
@@ -119,11 +180,21 @@ def _compute(
     for analysis in wanted:
         progress.label(analysis.name)
         rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=_spawn_key(analysis.name)))
-        result = analysis.compute(data, config, rng, progress.tick)
+        result = _attempt(analysis, data, config, rng, progress.tick)
         dataclasses.replace(
             result, fingerprint=marks[analysis.name], version=__version__, parameters={**_flat(config), **result.parameters}
         ).save(out)
     progress.finish()
+
+
+def _attempt(analysis: Analysis, data: Data, config: AnalysisConfig, rng: np.random.Generator, tick: Tick) -> Result:
+    assert analysis.compute is not None
+    try:
+        return analysis.compute(data, config, rng, tick)
+    except AnalysisError as error:
+        if analysis.needed:
+            raise
+        return absent(analysis.name, str(error))
 
 
 def _is_current(path: Path, fingerprint: str) -> bool:
@@ -140,11 +211,14 @@ def _spawn_key(name: str) -> tuple[int, ...]:
 
 def _fingerprints(files: Sequence[Path], config: AnalysisConfig) -> dict[str, str]:
     """What each result was made from: sessions, settings, version and the code of this room."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    parts = [__version__, code, json.dumps(dataclasses.asdict(config), sort_keys=True), *(_digest(path) for path in files)]
-    names = (*(analysis.name for analysis in ANALYSES), FINDINGS)
+    parts = [__version__, _code(), json.dumps(dataclasses.asdict(config), sort_keys=True), *(_digest(path) for path in files)]
+    names = (*(analysis.name for analysis in ANALYSES if analysis.compute), FINDINGS)
     return {name: hashlib.sha256("\n".join([name, *parts]).encode()).hexdigest() for name in names}
+
+
+def _code() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _digest(path: Path) -> str:

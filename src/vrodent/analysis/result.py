@@ -89,6 +89,11 @@ class Result:
             raise ResultError(f"Result {self.name!r} has no array {array!r}. It has: {', '.join(self.arrays)}.")
         return self.arrays[array].values
 
+    @property
+    def present(self) -> bool:
+        """False for an analysis that the sessions could not carry; then `notes` say why."""
+        return bool(self.arrays)
+
     def save(self, folder: Path) -> Path:
         """Write both files, each whole or not at all, and return the json's path. Equal results make equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,6 +143,11 @@ class Result:
             name=head["name"], kind=head["kind"], arrays=quantities, parameters=parameters, notes=tuple(head["notes"]),
             fingerprint=head["fingerprint"], version=head["version"],
         )  # fmt: skip
+
+
+def absent(name: str, reason: str) -> Result:
+    """The result of an analysis that the sessions cannot carry: no arrays, and the reason."""
+    return Result(name=name, kind=name, arrays={}, notes=(reason,))
 
 
 def read_head(path: Path) -> dict:

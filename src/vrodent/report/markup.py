@@ -42,7 +42,10 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
     return value_, f"{low_} to {high_}"
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, numeric: Sequence[int] = (), id_: str = "") -> str:
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, numeric: Sequence[int] = (), id_: str = "",
+    links: Sequence[str] = (),
+) -> str:  # fmt: skip
     """A table in a box that scrolls by itself. Cells are escaped; columns in `numeric` are set flush right.
 
     Args:
@@ -50,22 +53,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str
         rows: cells, the first of each row names it.
         caption: what the table shows.
         numeric: indices of number columns.
-        id_: element id, for links.
+        id_: element id, for links to it.
+        links: where each row's first cell leads; () for no links.
     """
     kind = ["number" if i in numeric else "" for i in range(len(columns))]
     head = "".join(tag("th", escape(name), scope="col", **_class(kind[i])) for i, name in enumerate(columns))
-    body = "".join(
-        tag(
-            "tr",
-            "".join(
-                tag("td" if i else "th", escape(cell), **({} if i else {"scope": "row"}), **_class(kind[i])) for i, cell in enumerate(row)
-            ),
-        )
-        for row in rows
-    )
+    body = "".join(_row(row, kind, links[i] if links else "") for i, row in enumerate(rows))
     identity = {"id": id_} if id_ else {}
     whole = tag("table", tag("caption", escape(caption)) + tag("thead", tag("tr", head)) + tag("tbody", body), **identity)
     return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def _row(row: Sequence[str], kind: Sequence[str], link: str) -> str:
+    first = tag("a", escape(row[0]), href=link) if link else escape(row[0])
+    rest = "".join(tag("td", escape(cell), **_class(kind[i])) for i, cell in enumerate(row) if i)
+    return tag("tr", tag("th", first, scope="row", **_class(kind[0])) + rest)
 
 
 def _class(kind: str) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from html import escape
 
-from vrodent.analysis import Result
+from vrodent.report.contents import Page, Paragraphs, Section
 from vrodent.report.markup import numbers_behind, table, tag
 from vrodent.report.words import task_title
 
-_PARAGRAPHS = (
+_SPECTRA = (
     (
         "Activity",
         "The LSTM {activity} of every unit, one value a frame of 20 ms. Trials shorter than {min_duration:g} s or with missing "
@@ -22,6 +22,8 @@ _PARAGRAPHS = (
         "autocorrelation up to its first zero. Intervals resample trials ({num_bootstrap} times). Layers are compared with the first "
         "layer, paired by trial, by flipping signs over trials, and, beside it, by permuting layer labels over units.",
     ),
+)
+_ENCODING = (
     (
         "Features",
         "Actuator forces, joint angles, joint velocities, pose (25 points of the body in the torso’s frame) and movement of the body "
@@ -42,18 +44,26 @@ _PARAGRAPHS = (
 )
 
 
-def methods(results: Mapping[str, Result]) -> str:
-    """Paragraphs on every analysis of the page, and the table of parameters."""
-    parameters = {**results["encoding"].parameters, **results["spectra"].parameters}
-    kinds = _strings(parameters.get("encoding.null_kinds", ()))
-    tasks = [task for task in results["encoding"]["task"].tolist() if task != "all"]
-    shifts = ", ".join(f"{task_title(t)}: {'trial order' if k == 'trial' else 'circular'}" for t, k in zip(tasks, kinds, strict=True))
+def spectra_methods(page: Page) -> Paragraphs:
+    """On activity and its spectra."""
+    parameters = page.results["spectra"].parameters
     words = {
         "activity": "output h" if parameters["variable"] == "h" else "cell state c",
         "min_duration": parameters["features.min_duration"],
         "window": parameters["spectra.window"],
         "segment": parameters["spectra.segment_s"],
         "num_bootstrap": parameters["num_bootstrap"],
+    }
+    return [(title, paragraph.format(**words)) for title, paragraph in _SPECTRA]
+
+
+def encoding_methods(page: Page) -> Paragraphs:
+    """On features and their similarity with activity."""
+    parameters = page.results["encoding"].parameters
+    kinds = _strings(parameters.get("encoding.null_kinds", ()))
+    tasks = [task for task in page.results["encoding"]["task"].tolist() if task != "all"]
+    shifts = ", ".join(f"{task_title(t)}: {'trial order' if k == 'trial' else 'circular'}" for t, k in zip(tasks, kinds, strict=True))
+    words = {
         "omega0": parameters["features.omega0"],
         "num_components": parameters["features.num_components"],
         "num_frequencies": parameters["features.num_frequencies"],
@@ -61,7 +71,15 @@ def methods(results: Mapping[str, Result]) -> str:
         "min_shift": parameters["encoding.min_shift"],
         "shifts": shifts,
     }
-    text = "".join(tag("p", tag("strong", f"{title}. ") + escape(paragraph.format(**words))) for title, paragraph in _PARAGRAPHS)
+    return [(title, paragraph.format(**words)) for title, paragraph in _ENCODING]
+
+
+def methods(page: Page, sections: Sequence[Section]) -> str:
+    """Paragraphs on every analysis of the page, and the table of parameters."""
+    shown = [part for part in sections if part.on(page) and all(page.results[name].present for name in part.needs)]
+    paragraphs = [pair for part in shown for pair in part.methods(page)]
+    text = "".join(tag("p", tag("strong", f"{title}. ") + escape(paragraph)) for title, paragraph in paragraphs)
+    parameters = {key: value for result in page.results.values() for key, value in result.parameters.items()}
     rows = [(key, ", ".join(_strings(value)) if isinstance(value, tuple) else str(value)) for key, value in sorted(parameters.items())]
     listed = table(("parameter", "value"), rows, caption="As used", id_="parameters")
     return tag("div", text, class_="text") + numbers_behind("All parameters", listed)

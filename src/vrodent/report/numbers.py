@@ -64,21 +64,28 @@ def events(result: Result) -> str:
 
 
 def findings(result: Result) -> str:
-    """The paper's claims beside our numbers."""
-    rows = []
+    """The paper's claims beside our numbers, each with a link to its section."""
+    rows, links = [], []
     for i, claim in enumerate(result["claim"].tolist()):
+        says = [_titled(str(result["statistic"][i])), _titled(str(result["remark"][i]))]
         unit = str(result["unit"][i])
-        says = re.sub(r"\bpolicy\d+\b", lambda found: layer_title(found[0]), str(result["statistic"][i])) + (
-            f" ({unit})" if unit != "1" else ""
-        )
+        says[0] += f" ({unit})" if unit != "1" else ""
         written = estimate(*(float(result[part][i]) for part in ("value", "low", "high")))
-        rows.append((claim, str(result["verdict"][i]), *written, p_value(float(result["p_value"][i])), says))
-    columns = ("the paper’s claim", "verdict", "value", "interval", "p", "our statistic, over all tasks")
+        null, mean = str(result["null"][i]), float(result["null_value"][i])
+        null += f", mean {number(mean, 2)}" if null and np.isfinite(mean) else ""
+        rows.append((claim, str(result["verdict"][i]), *written, p_value(float(result["p_value"][i])), null, "; ".join(filter(None, says))))
+        links.append(f"#section-{result['section'][i]}")
+    columns = ("the paper’s claim", "verdict", "value", "interval", "p", "null", "our statistic, over all tasks")
     caption = (
         "Reproduced: the 95 % interval over trials lies on the claim’s side of 0, and p < 0.05 against the null. Opposite: on the other "
-        "side. Undecided: neither."
+        "side. Undecided: neither, or not measured."
     )
-    return table(columns, rows, caption=caption, numeric=(2, 3, 4), id_="findings") + csv_button("findings")
+    return table(columns, rows, caption=caption, numeric=(2, 3, 4), id_="findings", links=links) + csv_button("findings")
+
+
+def _titled(text: str) -> str:
+    """Layers named as people write them."""
+    return re.sub(r"\bpolicy\d+\b", lambda found: layer_title(found[0]), text)
 
 
 def timescales(result: Result) -> str:

@@ -2,64 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
-from vrodent.analysis import Result
 from vrodent.report import numbers
-from vrodent.report.clips import ClipConfig, first_clips
+from vrodent.report.clips import first_clips
+from vrodent.report.contents import Page, Section
 from vrodent.report.findings import left_out, similarities, timescales
 from vrodent.report.markup import number, numbers_behind, tag
-from vrodent.report.methods import methods
+from vrodent.report.methods import encoding_methods, methods, spectra_methods
 from vrodent.report.origin import Origin
 from vrodent.report.words import TASKS, task_title
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Page:
-    """What the page is made of.
-
-    Attributes:
-        results: by name.
-        sessions: folder of the session folders, for their videos.
-        clips: how videos are shrunk.
-    """
-
-    results: Mapping[str, Result]
-    sessions: Path
-    clips: ClipConfig
-
-    @property
-    def agent(self) -> str:
-        """Name of the agent."""
-        return str(self.results["sessions"]["agent"][0])
-
-    @property
-    def title(self) -> str:
-        """Title of the page."""
-        return f"vrodent study: {self.agent}"
-
-    @property
-    def origin(self) -> Origin:
-        """Where the agent comes from."""
-        return Origin.of(str(self.results["sessions"]["lineage"][0]))
+SECTIONS: tuple[Section, ...] = (
+    Section(key="findings", title="Findings", show=lambda page: _findings(page)),
+    Section(key="tasks", title="The tasks", show=lambda page: _tasks(page)),
+    Section(key="trials", title="Trials", show=lambda page: _trials(page)),
+    Section(key="timescales", title="Timescales of units", needs=("spectra",), show=lambda page: timescales(page.results["spectra"]),
+            methods=spectra_methods),
+    Section(key="encoding", title="What the layers encode", needs=("encoding",), show=lambda page: similarities(page.results["encoding"]),
+            methods=encoding_methods),
+    Section(key="methods", title="Methods", show=lambda page: methods(page, SECTIONS)),
+    Section(key="origin", title="Origin and versions", show=lambda page: _origin(page)),
+)  # fmt: skip
+"""In the order they are read. A section whose results are not there is left out."""
 
 
 def body(page: Page) -> str:
     """Everything inside the body element but scripts of the page."""
-    parts = (
-        ("findings", "Findings", _findings(page)),
-        ("tasks", "The tasks", _tasks(page)),
-        ("trials", "Trials", _trials(page)),
-        ("timescales", "Timescales of units", timescales(page.results["spectra"])),
-        ("encoding", "What the layers encode", similarities(page.results["encoding"])),
-        ("methods", "Methods", methods(page.results)),
-        ("origin", "Origin and versions", _origin(page)),
-    )
-    sections = "".join(tag("section", tag("h2", title) + content, id=f"section-{key}") for key, title, content in parts)
-    links = "".join(tag("li", tag("a", title, href=f"#section-{key}")) for key, title, _ in parts)
+    parts = [section for section in SECTIONS if section.on(page)]
+    sections = "".join(tag("section", tag("h2", part.title) + part.content(page), id=f"section-{part.key}") for part in parts)
+    links = "".join(tag("li", tag("a", part.title, href=f"#section-{part.key}")) for part in parts)
     nav = tag("nav", tag("ul", links), aria_label="Contents")
     return (
         tag("a", "Skip to the content", class_="skip", href="#content")

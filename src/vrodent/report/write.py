@@ -12,9 +12,10 @@ from plotly.offline import get_plotlyjs
 
 from vrodent.analysis import Result, ResultError, load_results
 from vrodent.report.clips import ClipConfig
+from vrodent.report.contents import Page
 from vrodent.report.errors import ReportError
 from vrodent.report.markup import tag
-from vrodent.report.sections import Page, body
+from vrodent.report.sections import body
 
 MOST_BYTES = 40_000_000
 _NEEDED = ("sessions", "spectra", "encoding", "findings")
