@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from vrodent.agent.config import AgentConfig
-from vrodent.agent.memory import LSTMMemory, Memory, layer_sizes
+from vrodent.agent.memory import Memory, layer_sizes
 
 Variable = Literal["h", "c"]
 
@@ -22,20 +22,23 @@ class Clamp(eqx.Module):
         where: one bool array a layer, core first, (unit,), or (world, unit) to clamp other units in other worlds.
         value: what they are held at, of the same shapes.
         variable: `h`, the units' output, the cell state running on beneath; or `c`, the cell state, their output following.
+        keep: how much of a chosen unit's own value stays beside `value`, of the same shapes: 0 to hold it, 1 to add to it. None holds
+            every chosen unit.
     """
 
     where: tuple[jax.Array, ...]
     value: tuple[jax.Array, ...]
     variable: Variable = eqx.field(static=True)
+    keep: tuple[jax.Array, ...] | None = None
 
     def __call__(self, memory: Memory) -> Memory:
         layers = []
-        for layer, where, value in zip((memory.core, *memory.policy), self.where, self.value, strict=True):
-            if self.variable == "h":
-                layers.append(LSTMMemory(jnp.where(where, value, layer.h), layer.c))
-            else:
-                layers.append(LSTMMemory(layer.h, jnp.where(where, value, layer.c)))
-        return Memory(layers[0], tuple(layers[1:]))
+        for i, layer in enumerate((memory.core, *memory.policy)):
+            own = layer.h if self.variable == "h" else layer.c
+            value = self.value[i] if self.keep is None else self.value[i] + self.keep[i] * own
+            changed = jnp.where(self.where[i], value, own)
+            layers.append(layer._replace(**{self.variable: changed}))
+        return memory._replace(core=layers[0], policy=tuple(layers[1:]))
 
 
 def clamp(config: AgentConfig, units: Mapping[str, float], variable: Variable = "h") -> Clamp:

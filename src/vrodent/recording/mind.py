@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from vrodent.recording.errors import RecordingError
+from vrodent.recording.schedule import Moment, Scheduled
 
-Perturbation = Callable[[Any], Any]
-"""Memory in, memory out; the agent applies it to each layer before anything downstream is computed."""
+Perturbation = Callable[[Any], Any] | Scheduled
+"""Memory in, memory out; the agent applies it to each layer before anything downstream is computed. Or one that says at every step which
+such function acts, by the time in the trial and by what has happened in it."""
 
 
 class ActingAgent(Protocol):
@@ -63,12 +65,18 @@ class Mind:
         self._steps = 0
         self.layers = {name: h.shape[1] for name, (h, _) in _by_layer(self._initial).items()}
 
-    def act(self, observation: Mapping[str, np.ndarray], restart: np.ndarray) -> dict[str, np.ndarray]:
+    @property
+    def minds_the_moment(self) -> bool:
+        """Whether the perturbation depends on the moment, which `act` then needs."""
+        return isinstance(self._perturbation, Scheduled)
+
+    def act(self, observation: Mapping[str, np.ndarray], restart: np.ndarray, moment: Moment | None = None) -> dict[str, np.ndarray]:
         """Choose actions.
 
         Args:
             observation: of all worlds.
             restart: (world,) bool, a trial begins: the memory is set back first.
+            moment: for a perturbation that depends on it.
 
         Returns:
             Series by name, (world, ...) each: `action_mean`, `action`, `ctrl`, `value` and the activity of every layer.
@@ -76,7 +84,12 @@ class Mind:
         key = None if self._key is None else jax.random.fold_in(self._key, self._steps)
         self._steps += 1
         seen = {name: jnp.asarray(values) for name, values in observation.items()}
-        series, self._memory = _compiled_step(self._agent, self._perturbation, seen, self._memory, self._initial, jnp.asarray(restart), key)
+        perturbation = self._perturbation
+        if isinstance(perturbation, Scheduled):
+            if moment is None:
+                raise RecordingError("This perturbation depends on the moment, and none was given.")
+            perturbation = perturbation.at(moment)
+        series, self._memory = _compiled_step(self._agent, perturbation, seen, self._memory, self._initial, jnp.asarray(restart), key)
         return {name: np.asarray(values) for name, values in series.items()}
 
 
@@ -85,7 +98,7 @@ def _by_layer(memory: Any) -> dict[str, Any]:
 
 
 def _step(
-    agent: ActingAgent, perturbation: Perturbation | None, observation: Any, memory: Any, initial: Any, restart: jax.Array, key: Any
+    agent: ActingAgent, perturbation: Callable[[Any], Any] | None, observation: Any, memory: Any, initial: Any, restart: jax.Array, key: Any
 ) -> tuple[dict[str, jax.Array], Any]:
     memory = jax.tree.map(lambda now, first: jnp.where(restart[:, None], first, now), memory, initial)
     output, memory = agent.act(observation, memory, key, perturbation)

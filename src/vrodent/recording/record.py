@@ -112,7 +112,7 @@ def record(
         trials: how many.
         seed: of the arenas and of the actions' noise; the same seed gives the same values.
         deterministic: take the mean of the policy instead of a sample.
-        perturbation: memory in, memory out, given to `agent.act` at every step.
+        perturbation: memory in, memory out, given to `agent.act` at every step; or one that depends on the moment, as `Within`.
         out: folder to make; `sessions/<agent_name>-<task>` unless given. It appears when it is whole, or not at all.
         num_worlds: trials run at once, 0 to choose.
         physics: "reference" is the paper's, "training" faster.

@@ -13,6 +13,7 @@ import numpy as np
 from vrodent.recording.body import BodyReader
 from vrodent.recording.events import EventTracker
 from vrodent.recording.mind import Mind
+from vrodent.recording.schedule import NEVER, Chronicle
 from vrodent.recording.schema import RATE, TASK_SERIES
 from vrodent.recording.trial import TrialData
 from vrodent.recording.video import SUFFIX, VideoWriter
@@ -141,6 +142,7 @@ class Rollout:
         self._progress = progress
         self.body = BodyReader.of(env.model)
         self._tracker = EventTracker(env.task.name, env.num_worlds)
+        self._chronicle = Chronicle(env.task.name, env.num_worlds) if mind.minds_the_moment else None
         self._running: list[_Running | None] = [None] * env.num_worlds
         self._next = 0
         self._finished: dict[int, TrialData] = {}
@@ -167,8 +169,12 @@ class Rollout:
         observation = self._start(list(range(env.num_worlds)), {})
         restart = np.ones(env.num_worlds, bool)
         while any(self._running):
-            series = self.mind.act(observation, restart)
-            series |= self.body.read(env.physics.fields)
+            series = self.body.read(env.physics.fields)
+            moment = None
+            if self._chronicle is not None:
+                self._chronicle.sense(series["qpos"], series["qvel"], series["touch"])
+                moment = self._chronicle.moment()
+            series |= self.mind.act(observation, restart, moment)
             series["proprioception"] = observation["proprioception"]
             # Views of live arrays: what is kept must be copied out before the step, which is what `add` does.
             active = [world for world, running in enumerate(self._running) if running]
@@ -190,6 +196,8 @@ class Rollout:
         started = []
         for world in worlds:
             self._running[world] = None
+            if self._chronicle is not None:
+                self._chronicle.restart(world, self._next if self._next < self._trials else NEVER)
             if self._next < self._trials:
                 self._running[world] = self._new_trial(self._next)
                 self._tracker.restart(world)
@@ -237,6 +245,8 @@ class Rollout:
         for spec in TASK_SERIES.get(self._env.task.name, ()):
             outcome[spec.name] = np.asarray(getattr(step.info.events, spec.name))
         happened = self._tracker.update(step.info.events)
+        if self._chronicle is not None:
+            self._chronicle.advance(happened)
         for world in active:
             running = self._running[world]
             assert running is not None
