@@ -46,9 +46,10 @@ class Command:
     """Go on with the run that is in OUT."""
     start: Path | None = None
     """A checkpoint's folder to start from, instead of fresh weights."""
-    teacher: Path | None = None
-    """A teacher's folder (see `vrodent teach`), or `locomotion`, the one that comes with vrodent: it labels all experience, and drives the
-    rat in some of it. The preset `distil` needs one."""
+    teacher: tuple[Path, ...] = ()
+    """A teacher's folder (see `vrodent teach`), or the name of one that comes with vrodent, such as `locomotion`: it labels all experience,
+    and drives the rat in some of it. One for all tasks, or one for each, in the order gaps, forage, bowl, two_tap. The preset `distil`
+    needs one."""
     speeds: tuple[float, float, float, float] = (0.8, 0.5, 0.5, 0.4)
     """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
     json: bool = False
@@ -65,13 +66,19 @@ class Command:
 
     def _teachers(self) -> dict[str, Teacher] | None:
         """The teacher at work in each of the preset's tasks, if one is asked for."""
-        if self.teacher is None:
+        if not self.teacher:
             if self.config.learner.loss.teaching is not None and self.config.learner.loss.policy_weight == 0.0:
                 raise ValueError("This preset learns from a teacher only: name one by --teacher, `locomotion` for the packaged one.")
             return None
+        if len(self.teacher) not in (1, len(TASK_NAMES)):
+            raise ValueError(f"--teacher takes one teacher or {len(TASK_NAMES)}, for {', '.join(TASK_NAMES)}; got {len(self.teacher)}.")
+        names = self.teacher if len(self.teacher) > 1 else self.teacher * len(TASK_NAMES)
+        loaded = {name: load_teacher(find_teacher(name)).teacher for name in dict.fromkeys(names)}
+        experts = {task: loaded[name] for task, name in zip(TASK_NAMES, names, strict=True)}
         speeds = dict(zip(TASK_NAMES, self.speeds, strict=True))
-        found = load_teacher(find_teacher(self.teacher)).teacher
-        return dict(task_teachers(found, {task: speeds[task] for task in self.config.tasks}))
+        return dict(task_teachers(experts, {task: speeds[task] for task in self.config.tasks}))
 
     def _method(self) -> str:
-        return "reinforcement" if self.teacher is None else f"kickstarted by the teacher {self.teacher.name}"
+        if not self.teacher:
+            return "reinforcement"
+        return f"kickstarted by the teacher{'s' if len(self.teacher) > 1 else ''} {', '.join(dict.fromkeys(t.name for t in self.teacher))}"

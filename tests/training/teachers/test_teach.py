@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vrodent.simulation import make
+from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.normaliser import RunningMoments
 from vrodent.training.teachers.practice import PracticeConfig
 from vrodent.training.teachers.store import find_teacher, load_teacher
@@ -113,3 +114,14 @@ def test_the_packaged_teacher_walks_without_falling():
 def test_an_unknown_teacher_says_how_to_make_one():
     with pytest.raises(CheckpointError, match="vrodent teach"):
         find_teacher("nobody")
+
+
+def test_each_task_may_have_a_teacher_of_its_own():
+    """In the same moment of the same task two teachers say two things, and each task is labelled by its own."""
+    walker = load_teacher(find_teacher("locomotion")).teacher
+    other = Teacher(jax.random.key(5), walker.config)
+    teachers = task_teachers({"gaps": walker, "two_tap": other}, {"gaps": 0.5, "two_tap": 0.4})
+    seen = np.random.default_rng(0).normal(size=(3, walker.config.observation_size)).astype(np.float32)
+    for task, network in (("gaps", walker), ("two_tap", other)):
+        np.testing.assert_allclose(teachers[task].act(seen)[0], np.asarray(network.act(seen)[0]), atol=1e-6)
+    assert np.abs(teachers["gaps"].act(seen)[0] - teachers["two_tap"].act(seen)[0]).max() > 0.1

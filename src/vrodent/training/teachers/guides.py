@@ -13,14 +13,19 @@ from vrodent.task.two_tap import CORRECT, TAPPED
 from vrodent.training.teachers.guidance import Ground, Guidance, no_target, pose
 
 _SLOWEST = 0.3  # m/s, of a walk
-_PIT = -0.3  # m, height told for a gap; the scan clips it
+_PIT = -0.15  # m, height told for a gap: as deep as the scan tells
+_SIGHT = 0.025  # m, half the length over which a gap's share is told
 
 
 def platform_heights(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
-    """(world, point): 0 over a platform of the corridor, a pit elsewhere."""
+    """(world, point): 0 over a platform of the corridor, a pit elsewhere, in between near an edge.
+
+    Each is the mean over 5 cm along the corridor: points 4 cm apart would step over the narrow gaps and not tell where an edge is.
+    """
     centre, half = env.arenas.geom_pos[:, None, :, 0], env.arenas.geom_size[:, None, :, 0]
-    over = (np.abs(points[:, :, None, 0] - centre) <= half).any(axis=2)
-    return np.where(over, 0.0, _PIT)
+    x = points[:, :, None, 0]
+    over = np.minimum(x + _SIGHT, centre + half) - np.maximum(x - _SIGHT, centre - half)
+    return _PIT * (1.0 - np.clip(over, 0.0, None).sum(axis=2) / (2 * _SIGHT))
 
 
 def terrain_heights(env: CpuSimulation, points: np.ndarray) -> np.ndarray:

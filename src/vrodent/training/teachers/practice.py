@@ -32,7 +32,7 @@ class PracticeConfig:
         episode_steps: control steps of an episode; half as much again in corridors.
         action_scale: ctrl = clip(stance + action_scale * action, -1, 1).
         posture_noise: rad, standard deviation added to every joint at the start.
-        pit: m, height of a paw below which a corridor episode ends; sooner than in the task.
+        pit: m, height of a paw below which a corridor episode ends; sooner than in the task, but a paw that slips may be pulled out.
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
         shaping: weights of the reward.
     """
@@ -41,7 +41,7 @@ class PracticeConfig:
     episode_steps: int = 500
     action_scale: float = 0.5
     posture_noise: float = 0.03
-    pit: float = -0.08
+    pit: float = -0.15
     top_speed: tuple[float, float] = (0.6, 1.2)
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
@@ -150,7 +150,7 @@ class PracticeGround:
             if self.steps[world] > 150:
                 share = self.tracking_sum[world] / self.steps[world]
                 low, high = self.config.top_speed
-                step = 0.04 if share > 0.55 else -0.02 if share < 0.3 else 0.0
+                step = 0.04 if share > 0.5 else -0.02 if share < 0.3 else 0.0
                 self.top_speed[world] = np.clip(self.top_speed[world] + step, low, high)
             self.grow(int(world), bool(last.terminated[world]))
         self.reset(ids)
@@ -240,7 +240,7 @@ class Corridor(PracticeGround):
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
         self.limit = config.episode_steps * 8 // 5
-        self.difficulty[:] = 0.05
+        self.difficulty[:] = np.linspace(0.05, 0.5, env.num_worlds)  # all kinds of gaps from the first step: none is forgotten, none is far
         self._along = _Along(self.ground, platform_heights, env.num_worlds)
 
     def arena(self, world: int) -> Arena:
@@ -259,8 +259,9 @@ class Corridor(PracticeGround):
         return self._along
 
     def begin(self, ids: np.ndarray) -> None:
-        """A speed."""
-        self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
+        """A speed, the faster the wider the gaps: nobody crosses 20 cm at a walk."""
+        top = self.top_speed[ids]
+        self._along.speed[ids] = self.rng.uniform(np.minimum(0.3 + 0.4 * self.difficulty[ids], top - 0.1), top)
 
     def lost(self) -> np.ndarray:
         """A paw is in a gap."""
@@ -270,7 +271,7 @@ class Corridor(PracticeGround):
         """Wider gaps after three crossed without a fall or five with one; narrower after a fall at the first or second."""
         crossed = int(self.env.progress.gaps_crossed[world])
         if (crossed >= 3 and not fell) or crossed >= 5:
-            self.difficulty[world] = min(1.0, self.difficulty[world] + 0.05)
+            self.difficulty[world] = min(1.0, self.difficulty[world] + (0.1 if crossed >= 5 and not fell else 0.05))
         elif fell and crossed < 2:
             self.difficulty[world] = max(0.01, self.difficulty[world] - 0.025)
 
@@ -354,7 +355,7 @@ class Orbs(PracticeGround):
     def grow(self, world: int, fell: bool) -> None:
         """Higher and then farther orbs where two or more are tapped in an episode; lower and nearer ones where none is."""
         if self.touched[world] >= 2:
-            self.difficulty[world] = min(1.0, self.difficulty[world] + 0.04)
+            self.difficulty[world] = min(1.0, self.difficulty[world] + 0.03 * min(self.touched[world], 4))
             if self.difficulty[world] > 0.9 or self.distance[world] < 0.2:
                 self.distance[world] = min(1.5, self.distance[world] + 0.04)
         elif self.touched[world] == 0:

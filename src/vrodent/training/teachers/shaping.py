@@ -31,7 +31,7 @@ class ShapingConfig:
     action_rate: float = 0.1
     sideways: float = 0.05
     tap: float = 8.0
-    second_tap: float = 15.0
+    second_tap: float = 25.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +62,12 @@ def _tracking(at: Pose, guidance: Guidance) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _tap_shaping(distance: np.ndarray, guidance: Guidance) -> np.ndarray:
-    """Near the orb until it is touched; off it, but not far, for 0.6 s; near it again; calm while waiting for the next."""
+    """Near the orb until it is touched; off it, but not far, for 0.4 s; near it again, the more so as it takes time to rise; calm while
+    waiting for the next."""
     near = np.exp(-8.0 * distance)
-    clear = np.clip((distance - 0.025) / 0.04, 0.0, 1.0) * near / 0.6
-    between = np.where(guidance.timer < 0.62, clear, near)
-    return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * near, 0.5 * between], 0.2)
+    clear = np.clip((distance - 0.025) / 0.02, 0.0, 1.0) * near / 0.7
+    between = np.where(guidance.timer < 0.4, 0.5 * clear, 0.9 * near)
+    return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * near, between], 0.2)
 
 
 def shape(

@@ -61,11 +61,13 @@ class TaskTeacher:
         return np.clip(env.standing_ctrl + self.action_scale * mean, -1.0, 1.0)
 
 
-def task_teachers(teacher: Teacher, speeds: Mapping[str, float], action_scale: float = 0.5) -> dict[str, TaskTeacher]:
-    """One teacher for several tasks.
+def task_teachers(
+    teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float], action_scale: float = 0.5
+) -> dict[str, TaskTeacher]:
+    """Teachers for several tasks.
 
     Args:
-        teacher: the networks.
+        teacher: the networks, of one for all or by task.
         speeds: m/s to walk at, by task.
         action_scale: see `TaskTeacher`.
 
@@ -75,4 +77,5 @@ def task_teachers(teacher: Teacher, speeds: Mapping[str, float], action_scale: f
     unknown = sorted(set(speeds) - set(GUIDES))
     if unknown:
         raise ValueError(f"There is no guide for {unknown[0]!r}; there are guides for {', '.join(GUIDES)}.")
-    return {task: TaskTeacher(teacher, GUIDES[task](speed), action_scale) for task, speed in speeds.items()}
+    experts = {task: teacher if isinstance(teacher, Teacher) else teacher[task] for task in speeds}
+    return {task: TaskTeacher(experts[task], GUIDES[task](speed), action_scale) for task, speed in speeds.items()}

@@ -210,8 +210,9 @@ class Schooling:
         return np.asarray(self._act(self.variables.actor, self._normalised(observation), key))
 
     def _normalised(self, observation: np.ndarray) -> np.ndarray:
-        scale = 1.0 / np.sqrt(self.moments.variance + 1e-3)
-        return np.clip((observation - self.moments.mean) * scale, -8.0, 8.0).astype(np.float32)
+        normalised = observation - self.moments.mean.astype(np.float32)
+        normalised *= (1.0 / np.sqrt(self.moments.variance + 1e-3)).astype(np.float32)
+        return np.clip(normalised, -8.0, 8.0, out=normalised)
 
     def _learn(self) -> tuple[SacVariables, SacMetrics]:
         batch = self.replay.sample(self.rng, (self.config.updates // 2, 2, self.config.batch_size))
@@ -241,26 +242,32 @@ class Tally:
         self.since = time.monotonic()
         self._names = [type(ground).__name__ for ground in classroom.grounds]
         self._grounds = classroom.grounds
-        self._sums = np.zeros((len(self._names), 5))
+        self._sums = np.zeros((len(self._names), 7))
 
     def add(self, steps: list[GroundStep]) -> None:
         """Take in a step of every ground."""
         for i, step in enumerate(steps):
             ended = step.terminated | step.truncated
-            self._sums[i] += len(step.reward), step.reward.sum(), step.tracking.sum(), step.terminated.sum(), ended.sum()
+            first, second = (step.taps == 1).sum(), (step.taps == 2).sum()
+            self._sums[i] += len(step.reward), step.reward.sum(), step.tracking.sum(), step.terminated.sum(), ended.sum(), first, second
 
-    def rows(self) -> list[tuple[str, float, float, float, float, float]]:
-        """(ground, reward per step, tracking, share of episodes that fell, difficulty, top speed m/s) of each ground."""
+    def rows(self) -> list[tuple[str, float, float, float, float, float, float, float]]:
+        """(ground, reward per step, tracking, share of episodes that fell, difficulty, top speed m/s, first taps and correct second taps
+        a minute) of each ground."""
         found = []
-        for name, (count, reward, tracking, fell, ended), ground in zip(self._names, self._sums, self._grounds, strict=True):
+        for name, (count, reward, tracking, fell, ended, *taps), ground in zip(self._names, self._sums, self._grounds, strict=True):
             values = reward / max(count, 1), tracking / max(count, 1), fell / max(ended, 1)
-            found.append((name, *values, float(ground.difficulty.mean()), float(ground.top_speed.mean())))
+            minutes = max(count, 1) * 0.02 / 60
+            found.append((name, *values, float(ground.difficulty.mean()), float(ground.top_speed.mean()), *(n / minutes for n in taps)))
         return found
 
     def line(self, steps: int, goal: int, rate: float, metrics: SacMetrics | None) -> str:
         """One line for a person: how far, how long still, how it goes."""
         left = (goal - steps) / max(rate, 1e-9)
-        parts = [f"{n} {r:.2f}/step track {t:.2f} fell {f:.0%} level {d:.2f} to {v:.2f} m/s" for n, r, t, f, d, v in self.rows()]
+        parts = [
+            f"{n} {r:.2f}/step track {t:.2f} fell {f:.0%} level {d:.2f} to {v:.2f} m/s" + (f" taps {a:.1f}, {b:.1f}/min" if a else "")
+            for n, r, t, f, d, v, a, b in self.rows()
+        ]
         learned = "" if metrics is None else f" | critic error {float(metrics.critic_loss):.3f} value {float(metrics.value):.2f}"
         return f"{steps:,} of {goal:,} steps, {rate:.0f}/s, {left / 60:.0f} min left | " + " | ".join(parts) + learned
 
@@ -271,7 +278,8 @@ class Tally:
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if fresh:
-                writer.writerow(["steps", "seconds", "ground", "reward", "tracking", "fell", "difficulty", "top_speed", "critic_error"])
+                names = ("reward", "tracking", "fell", "difficulty", "top_speed", "taps", "double_taps")
+                writer.writerow(["steps", "seconds", "ground", *names, "critic_error"])
             error = "" if metrics is None else float(metrics.critic_loss)
             for row in self.rows():
                 writer.writerow([steps, round(seconds, 1), *row, error])

@@ -124,11 +124,11 @@ class TransitionReplay:
             raise ValueError("The replay is empty: collect some steps before sampling from it.")
         index = rng.integers(0, self.size, shape)
         return Transitions(
-            self._observation[index].astype(np.float32),
-            self._action[index].astype(np.float32),
+            self._observation.take(index, axis=0).astype(np.float32),
+            self._action.take(index, axis=0).astype(np.float32),
             self._reward[index],
             self._discount[index],
-            self._next[index].astype(np.float32),
+            self._next.take(index, axis=0).astype(np.float32),
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
