@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = sorted((ROOT / "constraints").glob("*.txt"))
 REQUIREMENT = re.compile(r"^([a-z0-9][a-z0-9-]*)==([^ ;]+)")
 IMPORTED_AS = {"dm-control": "dm_control", "dm-env": "dm_env", "ndx-pose": "ndx_pose", "pyopengl": "OpenGL"}
-IMPORTED_AS |= {"scikit-learn": "sklearn", "tensorboardx": "tensorboardX"}
+IMPORTED_AS |= {"opentsne": "openTSNE", "scikit-learn": "sklearn", "tensorboardx": "tensorboardX"}
 
 
 def canonical(name: str) -> str:
