@@ -32,18 +32,23 @@ def test_a_planted_sequence_is_sorted_and_stands_out() -> None:
     score = sequence(trials, events, RATE, 0.6, 0.6, rng, num_null=99)
     assert stats.spearmanr(np.argsort(score.order), np.argsort(hidden)).statistic > 0.98
     assert score.ridge > 2 and score.p_value == pytest.approx(0.01)
+    assert score.p_sequentiality == pytest.approx(0.01) and score.p_tiling == pytest.approx(0.01)
+    assert 0 < score.tiling_low < score.tiling < score.tiling_high and score.num_trials == 4
     peaks = score.average.argmax(axis=0)
     assert stats.spearmanr(peaks, np.arange(len(peaks))).statistic > 0.95
 
 
 def test_noise_gives_uniform_p_values() -> None:
     rng = np.random.default_rng(1)
-    p_values = []
+    p_values, tilings = [], []
     for _ in range(80):
         trials = [red_noise(rng, 600, 6, 0.2) for _ in range(3)]
         events = [(i, int(frame)) for i in range(3) for frame in rng.integers(60, 540, size=4)]
-        p_values.append(sequence(trials, events, RATE, 0.5, 0.5, rng, num_null=19).p_value)
+        score = sequence(trials, events, RATE, 0.5, 0.5, rng, num_null=19)
+        p_values.append(score.p_value)
+        tilings.append(score.p_tiling)
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
+    assert stats.kstest(tilings, "uniform").pvalue > 0.01
 
 
 def test_sequentiality_of_known_patterns() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from tests.analysis.settings import quick
 from tests.analysis.signals import red_noise
 from tests.analysis.synthetic import make_session, write_session
 
@@ -28,7 +29,7 @@ def make_study(folder: Path) -> Path:
         write_session(folder / "sessions" / f"tiny-{task}", session)
     film(folder / "sessions" / "tiny-gaps")
     paths = [folder / "sessions" / f"tiny-{task}" for task in TASKS]
-    analyze(paths, folder / "results", AnalysisConfig(num_bootstrap=200, encoding=EncodingConfig(num_null=39)))
+    analyze(paths, folder / "results", quick(AnalysisConfig(num_bootstrap=200, encoding=EncodingConfig(num_null=39))))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Rotations of population activity: jPCA, with a null that keeps every unit's own time course."""
+"""Rotations of population activity: jPCA and its controls."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scipy.linalg import solve_continuous_lyapunov
 
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.statistics import null_p_value
+from vrodent.analysis.surrogates import maximum_entropy, shifted
 
 
 class Rotation(NamedTuple):
@@ -33,12 +34,22 @@ class Rotation(NamedTuple):
     variance: float
 
 
+NULLS = ("units", "sequence", "entropy")
+"""Controls of a rotation, see `rotation_test`."""
+
+
 class RotationTest(NamedTuple):
-    """A rotation with its null: (draw,) values of r2_skew, and the one-sided p-value of r2_skew."""
+    """A rotation with its controls.
+
+    Attributes:
+        rotation: what was found.
+        null: control -> (draw,) values of r2_skew, for each of `NULLS`.
+        p_value: control -> one-sided p-value of r2_skew.
+    """
 
     rotation: Rotation
-    null: np.ndarray
-    p_value: float
+    null: dict[str, np.ndarray]
+    p_value: dict[str, float]
 
 
 def jpca(trajectories: np.ndarray, rate: float, *, num_components: int = 6, subtract_mean: bool = True) -> Rotation:
@@ -58,10 +69,13 @@ def jpca(trajectories: np.ndarray, rate: float, *, num_components: int = 6, subt
     _check(trajectories, num_components, subtract_mean)
     data = trajectories - trajectories.mean(axis=0) if subtract_mean else trajectories - trajectories.mean(axis=(0, 1))
     flat = data.reshape(-1, data.shape[2])
-    _, singular, axes = np.linalg.svd(flat - flat.mean(axis=0), full_matrices=False)
-    if singular[num_components - 1] <= 1e-9 * singular[0]:
+    centred = flat - flat.mean(axis=0)
+    # Eigenvectors of the small matrix: many times faster than a decomposition of all samples, and the null draws need many.
+    power, axes = np.linalg.eigh(centred.T @ centred)
+    power, axes = np.maximum(power[::-1], 0.0), axes[:, ::-1]
+    if power[num_components - 1] <= 1e-12 * power[0]:
         raise AnalysisError(f"jPCA: the trajectories span fewer than {num_components} dimensions; keep fewer components.")
-    components = axes[:num_components].T
+    components = axes[:, :num_components]
     projected = (data - flat.mean(axis=0)) @ components
     velocity = (np.diff(projected, axis=1) * rate).reshape(-1, num_components)
     middle = ((projected[:, 1:] + projected[:, :-1]) / 2).reshape(-1, num_components)
@@ -76,7 +90,7 @@ def jpca(trajectories: np.ndarray, rate: float, *, num_components: int = 6, subt
     plane, _ = np.linalg.qr(np.column_stack([np.real(first), np.imag(first)]))
     # Midpoint differences shorten a rotation by tan(x)/x, x = half the angle a sample; undo it.
     frequency = np.arctan(speeds / (2 * rate)) * rate / np.pi
-    share = float((singular[:num_components] ** 2).sum() / (singular**2).sum())
+    share = float(power[:num_components].sum() / power.sum())
     ratio = r2_skew / r2_full if r2_full > 0 else float("nan")
     return Rotation(frequency, skew, components @ plane, r2_skew, r2_full, ratio, share)
 
@@ -90,23 +104,32 @@ def rotation_test(
     num_null: int = 200,
     subtract_mean: bool = True,
 ) -> RotationTest:
-    """jPCA beside trajectories in which every unit's time course is shifted in time (circularly), a draw for each condition and unit.
+    """jPCA beside three controls.
 
-    Each unit keeps its own frequencies and amplitudes; their coordination is gone. Sequences of bumps rotate too (Lebedev et al. 2019): a
-    small p-value says that units are coordinated, not that the network is a rotator.
+    `units`: every unit's time course is shifted (circularly), by an amount of its own in every condition. Each unit keeps its frequencies
+    and amplitudes; the coordination of units is gone. `sequence`: each unit is shifted by an amount of its own, the same in all conditions.
+    Units still follow one another in a fixed order, only another one: sequences of bumps rotate by themselves (Lebedev et al. 2019), so a
+    rotation that does not exceed this is no more than a sequence. `entropy`: draws of maximal entropy among all data with the same means
+    and covariances across times, units and conditions (Elsayed & Cunningham 2017): a rotation that does not exceed it follows from those.
 
     Raises:
         AnalysisError: as `jpca`.
+
+    Source: Lebedev et al. 2019, doi:10.1038/s41598-019-54760-4; Elsayed & Cunningham 2017, doi:10.1038/nn.4617.
     """
+
+    def explained(drawn: np.ndarray) -> float:
+        return jpca(drawn, rate, num_components=num_components, subtract_mean=subtract_mean).r2_skew
+
     found = jpca(trajectories, rate, num_components=num_components, subtract_mean=subtract_mean)
-    conditions, time, units = trajectories.shape
-    null = np.empty(num_null)
-    for k in range(num_null):
-        shift = rng.integers(0, time, size=(conditions, 1, units))
-        index = (np.arange(time)[None, :, None] + shift) % time
-        moved = np.take_along_axis(trajectories, index, axis=1)
-        null[k] = jpca(moved, rate, num_components=num_components, subtract_mean=subtract_mean).r2_skew
-    return RotationTest(found, null, float(null_p_value(np.asarray(found.r2_skew), null)))
+    conditions, _, units = trajectories.shape
+    null = {
+        "units": np.array([explained(shifted(trajectories, (conditions, 1, units), rng)) for _ in range(num_null)]),
+        "sequence": np.array([explained(shifted(trajectories, (1, 1, units), rng)) for _ in range(num_null)]),
+        "entropy": np.array([explained(drawn) for drawn in maximum_entropy(trajectories, rng, num_null, least=num_components)]),
+    }
+    p_value = {name: float(null_p_value(np.asarray(found.r2_skew), values)) for name, values in null.items()}
+    return RotationTest(found, null, p_value)
 
 
 def _explained(truth: np.ndarray, predicted: np.ndarray) -> float:

@@ -19,11 +19,14 @@ import numpy as np
 from vrodent.analysis import tables
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.data import Data, file_digest, load, prepare
+from vrodent.analysis.dynamics_tables import DYNAMICS_CLAIMS, DynamicsConfig, dynamics, judge_dynamics
 from vrodent.analysis.encoding import EncodingConfig
+from vrodent.analysis.events import EventConfig
 from vrodent.analysis.features import FeatureConfig
 from vrodent.analysis.progress import Listener, Progress, silent
 from vrodent.analysis.reader import session_file
 from vrodent.analysis.result import Parameter, Result, ResultError, absent, read_head
+from vrodent.analysis.sequence_tables import SEQUENCE_CLAIMS, SequenceConfig, judge_sequences, sequences
 from vrodent.analysis.verdicts import (
     ENCODING_CLAIMS,
     SPECTRA_CLAIMS,
@@ -50,6 +53,9 @@ class AnalysisConfig:
         num_bootstrap: resamples of trials for intervals.
         features: of the kinematic features.
         encoding: of the similarity of layers and features.
+        events: rules by which strides, turns, rears and jumps are found.
+        sequences: windows around events.
+        dynamics: of rotations and flow.
     """
 
     seed: int = 0
@@ -58,6 +64,9 @@ class AnalysisConfig:
     num_bootstrap: int = 2000
     features: FeatureConfig = field(default_factory=FeatureConfig)
     encoding: EncodingConfig = field(default_factory=EncodingConfig)
+    events: EventConfig = field(default_factory=EventConfig)
+    sequences: SequenceConfig = field(default_factory=SequenceConfig)
+    dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -107,6 +116,8 @@ ANALYSES: tuple[Analysis, ...] = (
     Analysis(name="spectra", compute=tables.spectra, claims=SPECTRA_CLAIMS, judge=judge_spectra, needed=True),
     Analysis(name="encoding", compute=tables.encodings, steps=lambda sessions, config: sessions * config.encoding.num_null,
              claims=ENCODING_CLAIMS, judge=judge_encoding, needed=True),
+    Analysis(name="sequences", compute=sequences, claims=SEQUENCE_CLAIMS, judge=judge_sequences),
+    Analysis(name="dynamics", compute=dynamics, claims=DYNAMICS_CLAIMS, judge=judge_dynamics),
 )  # fmt: skip
 """In the order of the page and of the table of findings."""
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vrodent.analysis.checks import AnalysisError, check_trials
-from vrodent.analysis.statistics import null_p_value
+from vrodent.analysis.statistics import jackknife_interval, null_p_value
 
 
 class Windows(NamedTuple):
@@ -35,6 +35,16 @@ class SequenceScore(NamedTuple):
         sequentiality: square root of peak entropy times temporal sparsity of the even events' average, 0 to 1.
         null_ridge: (draw,), ridge at random times instead of events.
         p_value: of the ridge, one-sided.
+        null_sequentiality: (draw,), the index at random times.
+        p_sequentiality: of the index, one-sided.
+        tiling: mean over units of scaled activity near a unit's peak less that elsewhere, in the even events; 0 without a sequence.
+        tiling_low, tiling_high: its 95 % interval, jackknife over trials; NaN with events in one trial.
+        null_tiling: (draw,), at random times.
+        p_tiling: one-sided.
+        unit_tiling: (unit,), NaN for a silent unit.
+        left_out: (trial,), tiling without the events of one trial.
+        num_events: events with whole windows.
+        num_trials: trials they lie in.
     """
 
     order: np.ndarray
@@ -43,6 +53,17 @@ class SequenceScore(NamedTuple):
     sequentiality: float
     null_ridge: np.ndarray
     p_value: float
+    null_sequentiality: np.ndarray
+    p_sequentiality: float
+    tiling: float
+    tiling_low: float
+    tiling_high: float
+    null_tiling: np.ndarray
+    p_tiling: float
+    unit_tiling: np.ndarray
+    left_out: np.ndarray
+    num_events: int
+    num_trials: int
 
 
 def peri_event(trials: Sequence[np.ndarray], events: Sequence[tuple[int, int]], rate: float, before: float, after: float) -> Windows:
@@ -126,24 +147,60 @@ def sequence(
 
     Source: ridge to background, Harvey et al. 2012, doi:10.1038/nature10918.
     """
-    windows = peri_event(trials, events, rate, before, after).activity
-    if len(windows) < 4:
-        raise AnalysisError(f"sequence: {len(windows)} events with whole windows, at least 4 needed.")
-    order, average = _sorted_halves(windows)
-    ridge = _ridge(windows[1::2].mean(axis=0), windows[0::2].mean(axis=0), width * rate)
+    check_trials(trials, "sequence")
     first, last = round(before * rate), round(after * rate)
     usable = [(trial, frame) for trial, frame in events if frame >= first and frame + last < len(trials[trial])]
-    null = np.empty(num_null)
-    for k in range(num_null):
-        moved = [(trial, int(rng.integers(first, len(trials[trial]) - last))) for trial, _ in usable]
-        drawn = peri_event(trials, moved, rate, before, after).activity
-        null[k] = _ridge(drawn[1::2].mean(axis=0), drawn[0::2].mean(axis=0), width * rate)
-    p = float(null_p_value(np.asarray(ridge), null))
-    return SequenceScore(order, average, ridge, sequentiality_index(np.clip(average, 0, None)), null, p)
+    if len(usable) < 4:
+        raise AnalysisError(f"sequence: {len(usable)} events with whole windows, at least 4 needed.")
+    places = np.array([trial for trial, _ in usable])
+    spans = np.array([len(trials[trial]) for trial in places]) - last - first
+    joined, starts = np.concatenate(trials), np.concatenate([[0], np.cumsum([len(trial) for trial in trials])[:-1]])[places]
+    at = starts + [frame for _, frame in usable]
+    found = _scores(_halves(joined, at, first, last), width * rate)
+    null = [_scores(_halves(joined, starts + first + rng.integers(0, spans), first, last), width * rate) for _ in range(num_null)]
+    drawn = np.array([[score.ridge, score.sequentiality, np.nanmean(score.unit_tiling)] for score in null])
+    tiling = float(np.nanmean(found.unit_tiling))
+    left_out = np.array([
+        np.nanmean(_scores(_halves(joined, at[keep], first, last), width * rate).unit_tiling)
+        for keep in (places != trial for trial in np.unique(places)) if keep.sum() >= 2
+    ])  # fmt: skip
+    interval = jackknife_interval(np.asarray(tiling), left_out) if len(left_out) > 1 else (tiling, np.nan, np.nan)
+    observed = np.array([found.ridge, found.sequentiality, tiling])
+    p = null_p_value(observed, drawn)
+    return SequenceScore(
+        order=found.order, average=found.average, ridge=found.ridge, sequentiality=found.sequentiality, null_ridge=drawn[:, 0],
+        p_value=float(p[0]), null_sequentiality=drawn[:, 1], p_sequentiality=float(p[1]), tiling=tiling, tiling_low=float(interval[1]),
+        tiling_high=float(interval[2]), null_tiling=drawn[:, 2], p_tiling=float(p[2]), unit_tiling=found.unit_tiling,
+        left_out=left_out, num_events=len(usable), num_trials=len(np.unique(places)),
+    )  # fmt: skip
 
 
-def _sorted_halves(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    odd, even = windows[0::2].mean(axis=0), windows[1::2].mean(axis=0)
+class _Score(NamedTuple):
+    order: np.ndarray
+    average: np.ndarray
+    ridge: float
+    sequentiality: float
+    unit_tiling: np.ndarray
+
+
+def _halves(joined: np.ndarray, frames: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """(time, unit) averages of the odd and of the even events, without a copy of every window."""
+    offsets = range(-first, last + 1)
+    odd, even = (np.stack([joined[part + offset].mean(axis=0) for offset in offsets]) for part in (frames[0::2], frames[1::2]))
+    return odd, even
+
+
+def _scores(halves: tuple[np.ndarray, np.ndarray], width: float) -> _Score:
+    odd, even = halves
+    order, average = _sorted_halves(odd, even)
+    near, far, alive = _near_and_far(even, odd, width)
+    ridge = float(near.sum() / max(far.sum(), 1e-9)) if alive.any() else 1.0
+    tiling = np.full(odd.shape[1], np.nan)
+    tiling[alive] = near - far
+    return _Score(order, average, ridge, sequentiality_index(np.clip(average, 0, None)), tiling)
+
+
+def _sorted_halves(odd: np.ndarray, even: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, span = odd.min(axis=0), np.ptp(odd, axis=0)
     silent = span < 1e-9
     order = np.argsort(np.where(silent, len(odd), odd.argmax(axis=0)), kind="stable")
@@ -151,13 +208,11 @@ def _sorted_halves(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, scaled[:, order]
 
 
-def _ridge(even: np.ndarray, odd: np.ndarray, width: float) -> float:
-    """Mean scaled activity of even events within `width` of the peak in odd events, over that elsewhere."""
+def _near_and_far(even: np.ndarray, odd: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean scaled activity of even events within `width` of a unit's peak in odd events, and elsewhere, of those that vary; which vary."""
     alive = np.ptp(odd, axis=0) > 1e-9
-    if not alive.any():
-        return 1.0
     even, odd = even[:, alive], odd[:, alive]
-    low = even.min(axis=0)
-    scaled = (even - low) / np.maximum(np.ptp(even, axis=0), 1e-9)
+    scaled = (even - even.min(axis=0)) / np.maximum(np.ptp(even, axis=0), 1e-9)
     near = np.abs(np.arange(len(odd))[:, None] - odd.argmax(axis=0)) <= width
-    return float(scaled[near].mean() / max(scaled[~near].mean(), 1e-9)) if (~near).any() else 1.0
+    elsewhere = np.maximum((~near).sum(axis=0), 1)
+    return (scaled * near).sum(axis=0) / near.sum(axis=0), (scaled * ~near).sum(axis=0) / elsewhere, alive

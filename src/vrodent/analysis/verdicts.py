@@ -149,7 +149,12 @@ def complete(claims: Sequence[Claim], findings: Sequence[Finding], reason: str) 
     unknown = set(judged) - {claim.claim for claim in claims}
     if unknown:
         raise ValueError(f"Findings on claims that their analysis does not name: {', '.join(sorted(unknown))}.")
-    return [judged.get(claim.claim) or claim.not_measured(reason) for claim in claims]
+    undefined = "not measured: the statistic is not defined on these sessions"
+    out = []
+    for claim in claims:
+        finding = judged.get(claim.claim) or claim.not_measured(reason)
+        out.append(finding if np.isfinite(finding.value) or finding.remark else claim.not_measured(undefined))
+    return out
 
 
 def findings_result(rows: Sequence[Finding]) -> Result:
