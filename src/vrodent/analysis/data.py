@@ -19,7 +19,7 @@ Trial = dict[str, np.ndarray]
 NEEDED = ("actuator_forces", "joint_angles", "joint_velocities", "keypoints", "torso_position", "torso_orientation", "torso_velocity",
           "reward")  # fmt: skip
 OPTIONAL = ("value",)
-RAW = ("keypoints", "torso_position", "touch", "distance", "upright", "orb_pos")
+RAW = ("keypoints", "torso_position", "torso_orientation", "touch", "distance", "upright", "orb_pos")
 """Series kept as they were recorded, for analyses of events and behaviour; a session need not have all of them."""
 
 TASK_ORDER = ("gaps", "forage", "bowl", "two_tap")
@@ -40,6 +40,7 @@ class Prepared:
         activity: of each used trial, layer -> (time, unit).
         signals: of each used trial, set -> (time, column), in SI units.
         raw: of each used trial, name -> (time, ...), those series of `RAW` that the session has, finite in that trial.
+        keypoint_names: of the points of `raw`'s keypoints, and of each three columns of the signal `pose`.
         features: of each used trial, set -> (time, column) float32, standardised over all used trials of all sessions.
     """
 
@@ -56,6 +57,7 @@ class Prepared:
     signals: list[Trial]
     features: list[Trial]
     raw: list[Trial] = field(default_factory=list)
+    keypoint_names: tuple[str, ...] = ()
 
     @property
     def used_trials(self) -> np.ndarray:
@@ -179,6 +181,7 @@ def _prepared(
         task=session.task, agent=session.agent, identifier=session.identifier, lineage=session.lineage,
         folder=session.path.parent.name if session.path else "", trials=session.trials, events=session.events, used=used,
         notes=notes + session.remarks, activity=activity, signals=signals, features=features, raw=raw,
+        keypoint_names=session.series["keypoints"].columns,
     )  # fmt: skip
 
 
