@@ -86,7 +86,24 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
                 used.add(node.module.split(".")[0])
     imported = {name for name in used if name not in sys.stdlib_module_names and name != "vrodent"}
     names = {IMPORTED_AS.get(name, name) for name in declared(PROJECT["project"]["dependencies"])}
-    assert imported == names
+    extra = {"warp": "warp-lang", "mujoco_warp": "mujoco-warp"}  # of the simulator on a GPU, imported when one is asked for
+    assert set(extra.values()) <= set(declared(PROJECT["project"]["optional-dependencies"]["gpu"]))
+    assert imported == names | set(extra)
+
+
+def test_the_simulator_on_the_cpu_does_without_warp_and_asking_for_the_other_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["warp"] = None
+import vrodent
+vrodent.make("gaps", camera=False)
+try:
+    vrodent.make("gaps", device="gpu")
+except ImportError as error:
+    print(error)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert "pip install 'vrodent[gpu]'" in ran.stdout
 
 
 def test_licence_and_notices() -> None:
@@ -155,6 +172,6 @@ def test_an_environment_of_another_python_is_refused(tmp_path: Path) -> None:
 
 
 def test_importing_the_package_loads_no_simulator_and_no_network() -> None:
-    code = "import sys, vrodent; print(sorted({'jax', 'mujoco', 'equinox', 'pynwb', 'plotly'} & set(sys.modules)))"
+    code = "import sys, vrodent; print(sorted({'jax', 'mujoco', 'equinox', 'pynwb', 'plotly', 'warp'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.strip() == "[]"

@@ -165,11 +165,6 @@ def test_bad_arguments(change: dict[str, Any], words: str) -> None:
         make(**{"task": "gaps", "camera": False, **change})
 
 
-def test_the_gpu_is_not_there_yet() -> None:
-    with pytest.raises(NotImplementedError, match="device='cpu'"):
-        make("gaps", device="gpu")
-
-
 def test_bad_actions_and_masks() -> None:
     simulation = make("gaps", num_worlds=2, camera=False)
     still = np.zeros((2, 38))

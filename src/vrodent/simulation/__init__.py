@@ -1,7 +1,8 @@
 """Many worlds of one task stepped together."""
 
-from vrodent.simulation.cpu import CpuSimulation, Step, StepInfo, make
+from vrodent.simulation.cpu import CpuSimulation, Step, StepInfo
 from vrodent.simulation.dm_env_adapter import dm_env
+from vrodent.simulation.factory import make
 from vrodent.simulation.gl import GraphicsError
 from vrodent.simulation.physics import BatchPhysics
 

@@ -34,7 +34,7 @@ def _actions(standing: np.ndarray, num_worlds: int) -> Callable[[], np.ndarray]:
 
 def ours(task: str, num_worlds: int, cores: int, camera: bool) -> tuple[int, Callable[[], int]]:
     """Cores used, and a function that steps all worlds once and returns how many."""
-    from vrodent.simulation.cpu import make
+    from vrodent.simulation import make
 
     simulation = make(task, num_worlds=num_worlds, camera=camera, num_threads=cores)
     simulation.reset()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+import mujoco
 import numpy as np
 
 from vrodent.body import RatIndex, proprioception, standing_ctrl
@@ -117,19 +118,13 @@ class CpuSimulation:
         Raises:
             ValueError: the mask has another shape or type, or leaves out a world that has not started.
         """
-        ids = np.arange(self.num_worlds)
-        if mask is not None:
-            mask = np.asarray(mask)
-            if mask.shape != (self.num_worlds,) or mask.dtype != bool:
-                raise ValueError(f"mask must be bool of shape ({self.num_worlds},), got {mask.dtype} of shape {mask.shape}.")
-            ids = np.flatnonzero(mask)
+        ids = reset_ids(mask, self.num_worlds)
         self.episode[ids] += 1
         return self.reset_to(ids, [self.draw(int(world), int(self.episode[world])) for world in ids])
 
     def draw(self, world: int, episode: int) -> Arena:
         """The arena of a world's episode: the same for the same seed, world and episode."""
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(world, episode))
-        return self.task.draw(np.random.default_rng(sequence), self.model)
+        return draw_arena(self.task, self.model, self.seed, world, episode)
 
     def reset_to(self, ids: np.ndarray, arenas: list[Arena]) -> Observation:
         """Start episodes in given arenas, in the worlds `ids` (ascending). Returns the observation of all worlds."""
@@ -220,27 +215,21 @@ class CpuSimulation:
         return observation
 
 
-def make(
-    task: str | Task,
-    num_worlds: int = 1,
-    seed: int = 0,
-    physics: Variant = "reference",
-    camera: bool = True,
-    device: Literal["cpu", "gpu"] = "cpu",
-    num_threads: int = 0,
-    shadows: bool = False,
-) -> CpuSimulation:
-    """Make a simulation of many worlds of one task; see `CpuSimulation` for the arguments.
+def draw_arena(task: Task, model: mujoco.MjModel, seed: int, world: int, episode: int) -> Arena:
+    """The arena of a world's episode, whatever the other worlds do and wherever they are simulated."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(world, episode))
+    return task.draw(np.random.default_rng(sequence), model)
 
-    Args:
-        device: "cpu"; "gpu" is not there yet.
+
+def reset_ids(mask: Any, num_worlds: int) -> np.ndarray:
+    """The worlds that a reset's mask names.
 
     Raises:
-        ValueError: an argument is out of range.
-        NotImplementedError: device is "gpu".
+        ValueError: the mask has another shape or type.
     """
-    if device == "gpu":
-        raise NotImplementedError("The GPU simulator is not part of this version; use device='cpu'.")
-    if device != "cpu":
-        raise ValueError(f"device must be 'cpu' or 'gpu', got {device!r}.")
-    return CpuSimulation(task, num_worlds, seed=seed, physics=physics, camera=camera, num_threads=num_threads, shadows=shadows)
+    if mask is None:
+        return np.arange(num_worlds)
+    mask = np.asarray(mask)
+    if mask.shape != (num_worlds,) or mask.dtype != bool:
+        raise ValueError(f"mask must be bool of shape ({num_worlds},), got {mask.dtype} of shape {mask.shape}.")
+    return np.flatnonzero(mask)
