@@ -14,7 +14,7 @@ from vrodent.training.collection import Teacher
 from vrodent.training.preset import PRESETS
 from vrodent.training.settings import TrainConfig
 from vrodent.training.teachers.store import find_teacher, load_teacher
-from vrodent.training.teachers.task_teacher import task_teachers
+from vrodent.training.teachers.task_teacher import righting_teacher, task_teachers
 from vrodent.training.train import train
 
 _SUMMARIES = {
@@ -50,6 +50,9 @@ class Command:
     """A teacher's folder (see `vrodent teach`), or the name of one that comes with vrodent, such as `locomotion`: it labels all experience,
     and drives the rat in some of it. One for all tasks, or one for each, in the order gaps, forage, bowl, two_tap. The preset `distil`
     needs one."""
+    righting: Path | None = None
+    """A teacher's folder, or the name of a packaged one, that brings the rat to its feet in the bowl; the teacher of the bowl then has it
+    only while it stands."""
     speeds: tuple[float, float, float, float] = (0.8, 0.5, 0.5, 0.4)
     """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
     json: bool = False
@@ -76,7 +79,11 @@ class Command:
         loaded = {name: load_teacher(find_teacher(name)).teacher for name in dict.fromkeys(names)}
         experts = {task: loaded[name] for task, name in zip(TASK_NAMES, names, strict=True)}
         speeds = dict(zip(TASK_NAMES, self.speeds, strict=True))
-        return dict(task_teachers(experts, {task: speeds[task] for task in self.config.tasks}))
+        found: dict[str, Teacher] = dict(task_teachers(experts, {task: speeds[task] for task in self.config.tasks}))
+        if self.righting is not None and "bowl" in found:
+            righter = load_teacher(find_teacher(self.righting)).teacher
+            found["bowl"] = righting_teacher(experts["bowl"], righter, speeds["bowl"])
+        return found
 
     def _method(self) -> str:
         if not self.teacher:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from vrodent.simulation import make
+from vrodent.training.teachers.grounds import make_grounds
 from vrodent.training.teachers.guidance import Ground, Guidance, no_target
 from vrodent.training.teachers.guides import HeldCommands
-from vrodent.training.teachers.practice import PracticeConfig, make_grounds
+from vrodent.training.teachers.practice import PracticeConfig
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE, observe
 from vrodent.training.teachers.shaping import ShapingConfig, shape
 
@@ -74,6 +75,41 @@ def test_corridors_grow_with_success_and_shrink_with_falls():
     widths = [np.diff(_edges(corridor.arena(0))) for _ in range(20)]
     widest = max(width.max() for width in widths)
     assert 0.17 < widest <= 0.2 + 1e-9
+
+
+def test_slopes_grow_with_walking_on_and_orbs_with_second_taps():
+    slopes, orbs = make_grounds(PracticeConfig(num_worlds=(0, 0, 1, 0, 1)), 0)
+    flat = slopes.difficulty[0]
+    heights = [slopes.arena(0).hfield.max()]
+    slopes.steps[0], slopes.tracking_sum[0] = 300, 200.0
+    slopes.grow(0, fell=False)
+    assert slopes.difficulty[0] > flat
+    slopes.difficulty[0] = 1.0
+    heights.append(slopes.arena(0).hfield.max())
+    np.testing.assert_allclose(heights[0] / heights[1], flat, rtol=0.1)  # bumps are drawn anew
+    slopes.tracking_sum[0] = 20.0
+    slopes.grow(0, fell=False)
+    assert slopes.difficulty[0] < 1.0
+    orbs.difficulty[0] = 0.5
+    for touched, twice, change in ((2, 0, 0.0), (2, 1, 0.06), (3, 2, 0.12), (0, 0, -0.015), (6, 0, 0.06)):
+        before = orbs.difficulty[0]
+        orbs.touched[0], orbs.touched_twice[0] = touched, twice
+        orbs.grow(0, fell=False)
+        np.testing.assert_allclose(orbs.difficulty[0] - before, change)
+    assert orbs.touched[0] == orbs.touched_twice[0] == 0
+
+
+def test_in_the_hollow_standing_anywhere_is_right_and_lying_is_not():
+    (hollow,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 0, 2, 0)), 0)
+    fields = hollow.env.physics.fields
+    fields.qpos[:, 3:7] = [[np.cos(1.0), 0.0, 0.0, np.sin(1.0)], [0.0, 1.0, 0.0, 0.0]]  # on its feet facing 2 rad; on its back
+    fields.qvel[:] = 0.0
+    fields.forward()
+    hollow.advance()
+    told = hollow.guide_of().guide(hollow.env)
+    judged = shape(hollow.env, hollow.ground, told, np.zeros((2, 38)), np.zeros(2, int), ShapingConfig())
+    assert judged.reward[0] > 0.9 and judged.reward[1] < 0.05
+    assert not judged.fallen.any()
 
 
 def _edges(arena) -> np.ndarray:

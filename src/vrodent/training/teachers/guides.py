@@ -79,10 +79,10 @@ class BowlGuide:
     ground: Ground = Ground.BOWL
 
     def guide(self, env: CpuSimulation) -> Guidance:
-        """Away from the centre; close to it, the way the rat faces."""
+        """Away from the centre; close to it, or if it is to stand, the way the rat faces."""
         at = pose(env.physics.fields, env.index)
         outward = np.arctan2(at.position[:, 1], at.position[:, 0])
-        far = np.linalg.norm(at.position[:, :2], axis=1) > 0.3
+        far = (np.linalg.norm(at.position[:, :2], axis=1) > 0.3) & (self.speed > 0)
         return Guidance(np.where(far, outward, at.yaw), np.full(env.num_worlds, self.speed), *no_target(env.num_worlds))
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ class TeacherConfig:
         actor_width: units of the actor's residual stream.
         critic_width: units of each critic's residual stream.
         blocks: residual blocks of each network.
+        action_scale: ctrl = clip(stance + action_scale * action, -1, 1).
     """
 
     observation_size: int
@@ -31,11 +32,14 @@ class TeacherConfig:
     actor_width: int = 256
     critic_width: int = 256
     blocks: int = 1
+    action_scale: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("observation_size", "action_size", "actor_width", "critic_width", "blocks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TeacherConfig.{name} must be at least 1, got {getattr(self, name)}.")
+        if not 0 < self.action_scale <= 2:
+            raise ValueError(f"TeacherConfig.action_scale must lie in (0, 2], got {self.action_scale}.")
 
 
 class Dense(eqx.Module):
@@ -101,8 +105,11 @@ class Actor(eqx.Module):
 
         Source: Haarnoja et al. 2018, arXiv:1812.05905, appendix C; log(1 - tanh(u)^2) in its numerically stable form.
         """
+        return self.with_noise(observation, jax.random.normal(key, (*observation.shape[:-1], self.net.outlet.bias.shape[0] // 2)))
+
+    def with_noise(self, observation: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """As `sample`, with the standard normal numbers (..., action) given."""
         mean, log_std = self(observation)
-        noise = jax.random.normal(key, mean.shape)
         u = mean + jnp.exp(log_std) * noise
         log_gauss = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
         log_slope = 2 * (math.log(2) - u - jax.nn.softplus(-2 * u))

@@ -30,8 +30,8 @@ class ShapingConfig:
     tracking: float = 0.9
     action_rate: float = 0.1
     sideways: float = 0.05
-    tap: float = 8.0
-    second_tap: float = 25.0
+    tap: float = 12.0
+    second_tap: float = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)

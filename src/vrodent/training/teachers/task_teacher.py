@@ -14,6 +14,7 @@ from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, 
 from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.privileged import observe
 
+_ON_ITS_FEET = 0.5  # cosine between an up-vector and the vertical above which the rat is left to walk
 _LYING = 0.1  # cosine between an up-vector and the vertical, a little below the 0.3 at which its practice ended
 
 GUIDES: Mapping[str, Callable[[float], Guide]] = {
@@ -31,22 +32,23 @@ class TaskTeacher:
     Args:
         teacher: the networks.
         guide: what it is told.
-        action_scale: ctrl = clip(stance + action_scale * action, -1, 1), as in its practice.
+        unit: of the labels: ctrl = clip(stance + unit * action, -1, 1), as the student's. The teacher's own reach may be another.
     """
 
-    def __init__(self, teacher: Teacher, guide: Guide, action_scale: float = 0.5):
-        self.teacher, self.guide, self.action_scale = teacher, guide, action_scale
+    def __init__(self, teacher: Teacher, guide: Guide, unit: float = 0.5):
+        self.teacher, self.guide, self.unit = teacher, guide, unit
         self._act = eqx.filter_jit(lambda network, seen: network.act(seen))
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
         """The privileged observation of the present moment, (world, n) float32; zero where the physics has failed."""
-        seen = observe(env, self.guide, self.guide.guide(env), self.action_scale)
+        seen = observe(env, self.guide, self.guide.guide(env), self.teacher.config.action_scale)
         return np.where(np.isfinite(seen).all(axis=1, keepdims=True), seen, 0.0).astype(np.float32)
 
     def act(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log standard deviation of the standing-centred action, each (world, 38)."""
+        """Mean and log standard deviation of the standing-centred action in the labels' unit, each (world, 38)."""
         mean, log_std = self._act(self.teacher, jax.numpy.asarray(observation))
-        return np.asarray(mean), np.asarray(log_std)
+        scale = self.teacher.config.action_scale / self.unit
+        return scale * np.asarray(mean), np.log(scale) + np.asarray(log_std)
 
     def hopeless(self, env: CpuSimulation) -> np.ndarray:
         """(world,) bool: the rat lies on its side or back. In the bowl, where it begins so, righting is part of the lesson."""
@@ -58,18 +60,56 @@ class TaskTeacher:
     def ctrl(self, env: CpuSimulation) -> np.ndarray:
         """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
         mean, _ = self.act(self.observe(env))
-        return np.clip(env.standing_ctrl + self.action_scale * mean, -1.0, 1.0)
+        return np.clip(env.standing_ctrl + self.unit * mean, -1.0, 1.0)
 
 
-def task_teachers(
-    teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float], action_scale: float = 0.5
-) -> dict[str, TaskTeacher]:
+class RightingTeacher:
+    """Two teachers in one task: one brings a lying rat to its feet, the other takes a standing one where it is to go.
+
+    Args:
+        walker: for the rat on its feet.
+        righter: for the rat on its side or back, with a guide of `Ground.BOWL`.
+
+    Raises:
+        ValueError: their labels are in different units.
+    """
+
+    def __init__(self, walker: TaskTeacher, righter: TaskTeacher):
+        if walker.unit != righter.unit:
+            raise ValueError(f"Both teachers must label in one unit, but they do in {walker.unit} and {righter.unit}.")
+        self.walker, self.righter = walker, righter
+
+    def observe(self, env: CpuSimulation) -> np.ndarray:
+        """(world, 1 + 2 n): whether the rat lies, and what either teacher sees."""
+        at = pose(env.physics.fields, env.index)
+        lies = np.minimum(at.rotation[:, 2, 2], at.pelvis[:, 2, 2]) < _ON_ITS_FEET
+        return np.concatenate([lies[:, None], self.walker.observe(env), self.righter.observe(env)], axis=1, dtype=np.float32)
+
+    def act(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log standard deviation, each (world, 38), as either teacher's."""
+        lies, (walking, righting) = observation[:, :1] > 0.5, np.split(observation[:, 1:], 2, axis=1)
+        pairs = zip(self.righter.act(righting), self.walker.act(walking), strict=True)
+        mean, log_std = (np.where(lies, low, high) for low, high in pairs)
+        return mean, log_std
+
+    def ctrl(self, env: CpuSimulation) -> np.ndarray:
+        """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
+        mean, _ = self.act(self.observe(env))
+        return np.clip(env.standing_ctrl + self.walker.unit * mean, -1.0, 1.0)
+
+
+def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> RightingTeacher:
+    """Out of the bowl: to its feet, then away from the centre at a speed in m/s, over slopes as over open ground."""
+    outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT))
+    return RightingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0)))
+
+
+def task_teachers(teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float]) -> dict[str, TaskTeacher]:
     """Teachers for several tasks.
 
     Args:
         teacher: the networks, of one for all or by task.
         speeds: m/s to walk at, by task.
-        action_scale: see `TaskTeacher`.
 
     Raises:
         ValueError: there is no such task.
@@ -78,4 +118,4 @@ def task_teachers(
     if unknown:
         raise ValueError(f"There is no guide for {unknown[0]!r}; there are guides for {', '.join(GUIDES)}.")
     experts = {task: teacher if isinstance(teacher, Teacher) else teacher[task] for task in speeds}
-    return {task: TaskTeacher(experts[task], GUIDES[task](speed), action_scale) for task, speed in speeds.items()}
+    return {task: TaskTeacher(experts[task], GUIDES[task](speed)) for task, speed in speeds.items()}

@@ -22,9 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from vrodent.training.lineage import Stage
+from vrodent.training.teachers.grounds import make_grounds
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.normaliser import RunningMoments
-from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, make_grounds
+from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
 from vrodent.training.teachers.sac import SacConfig, SacLearner, SacMetrics, SacVariables
 from vrodent.training.teachers.shaping import ShapingConfig
@@ -44,6 +45,8 @@ class TeachConfig:
         warm_up: transitions in the replay before the first update (after a resume without replay, too).
         random_steps: control steps with random actions at the start.
         moments_steps: control steps after which the observation's normalisation is frozen.
+        noise_correlation: between the exploration noise of one control step and the next; 0 is white. Noise that lasts moves limbs farther
+            (Eberhard et al. 2023, OpenReview hQ9V5QN27eS): a rat on its back never comes to its feet by white noise.
         save_every: s between checkpoints.
         actor_width, critic_width: units.
         practice, sac, replay: see there.
@@ -56,6 +59,7 @@ class TeachConfig:
     warm_up: int = 10_000
     random_steps: int = 8_000
     moments_steps: int = 400_000
+    noise_correlation: float = 0.0
     save_every: float = 120.0
     actor_width: int = 256
     critic_width: int = 256
@@ -68,6 +72,8 @@ class TeachConfig:
             raise ValueError(f"updates must be even and at least 2, got {self.updates}.")
         if self.warm_up < self.batch_size:
             raise ValueError(f"warm_up must be at least batch_size = {self.batch_size}, got {self.warm_up}.")
+        if not 0 <= self.noise_correlation < 1:
+            raise ValueError(f"noise_correlation must be at least 0 and less than 1, got {self.noise_correlation}.")
         if self.replay.capacity < self.warm_up:
             raise ValueError(f"replay.capacity must be at least warm_up = {self.warm_up}, got {self.replay.capacity}.")
 
@@ -122,8 +128,9 @@ class Schooling:
             raise FileExistsError(f"{self.out} already holds a run: go on with it by --resume, or choose another folder.")
         self.config = config = config_from_json(begun.read_text()) if resume else config
         self.network = TeacherConfig(
-            observation_size=OBSERVATION_SIZE, actor_width=config.actor_width, critic_width=config.critic_width
-        )
+            observation_size=OBSERVATION_SIZE, actor_width=config.actor_width, critic_width=config.critic_width,
+            action_scale=config.practice.action_scale,
+        )  # fmt: skip
         self.learner = SacLearner(self.network, config.sac)
         self.variables: SacVariables = self.learner.initial(config.seed)
         self.moments = RunningMoments(OBSERVATION_SIZE)
@@ -141,7 +148,8 @@ class Schooling:
             self.out.mkdir(parents=True, exist_ok=True)
             begun.write_text(config_json(config))
         self.rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1_000, self.steps)))
-        self._act = jax.jit(lambda actor, observation, key: actor.sample(observation, key)[0])
+        self._noise = self.rng.standard_normal((self.classroom.num_worlds, self.network.action_size))
+        self._act = jax.jit(lambda actor, observation, noise: actor.with_noise(observation, noise)[0])
 
     def teacher(self) -> Teacher:
         """The teacher as it stands."""
@@ -206,8 +214,9 @@ class Schooling:
         if self.steps < self.config.random_steps and not self.origin:
             shape = (self.classroom.num_worlds, self.network.action_size)
             return np.clip(self.rng.normal(0.0, 0.4, shape), -1.0, 1.0).astype(np.float32)
-        key = jax.random.fold_in(jax.random.key(self.config.seed + 1), self.steps)
-        return np.asarray(self._act(self.variables.actor, self._normalised(observation), key))
+        last = self.config.noise_correlation
+        self._noise = last * self._noise + np.sqrt(1.0 - last**2) * self.rng.standard_normal(self._noise.shape)
+        return np.asarray(self._act(self.variables.actor, self._normalised(observation), self._noise.astype(np.float32)))
 
     def _normalised(self, observation: np.ndarray) -> np.ndarray:
         normalised = observation - self.moments.mean.astype(np.float32)

@@ -1,0 +1,258 @@
+"""Five grounds on which one teacher, or several, learn side by side.
+
+Open ground with changing instructions, corridors whose gaps grow from steps into jumps, bumpy slopes, bowls with the rat thrown in any
+orientation, and orbs to be tapped twice, low and near at first. Terrain is in the mixture from the start: a walker put onto gaps later
+loses its gait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vrodent.simulation import CpuSimulation, make
+from vrodent.task import Arena
+from vrodent.task.bowl import Bowl
+from vrodent.task.gaps import Gaps
+from vrodent.task.two_tap import TwoTap
+from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
+from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, platform_heights, terrain_heights
+from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
+
+_LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
+
+
+class OpenGround(PracticeGround):
+    """Level ground, headings and speeds that change."""
+
+    ground = Ground.FLAT
+
+    def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
+        super().__init__(env, rng, config)
+        self.commands = HeldCommands(rng, env.num_worlds)
+        self.commands.top_speed = self.top_speed
+
+    def arena(self, world: int) -> Arena:
+        """Anywhere is the same; any direction."""
+        qpos = turned(self.env.model.qpos0, (0.0, 0.0, 0.0), self.rng.uniform(-np.pi, np.pi))
+        base = self.env.task.draw(self.rng, self.env.model)
+        return Arena(**{**{name: getattr(base, name) for name in base.__dataclass_fields__}, "qpos": qpos})
+
+    def guide_of(self) -> Guide:
+        """The held commands."""
+        return self.commands
+
+    def begin(self, ids: np.ndarray) -> None:
+        """A heading up to 1 rad off, a speed."""
+        self.commands.redraw(ids, pose(self.env.physics.fields, self.env.index).yaw, 1.0)
+
+    def advance(self) -> None:
+        """Now and then, new instructions."""
+        self.commands.advance(self.env)
+
+
+HeightFunction = Callable[[CpuSimulation, np.ndarray], np.ndarray]
+
+
+class _Along:
+    """A guide with a fixed heading and speed per world, over a ground given by a function."""
+
+    def __init__(self, ground: Ground, heights: HeightFunction, num_worlds: int):
+        self.ground = ground
+        self._heights = heights
+        self.heading, self.speed = np.zeros(num_worlds), np.full(num_worlds, 0.4)
+
+    def guide(self, env: CpuSimulation) -> Guidance:
+        return Guidance(self.heading, self.speed, *no_target(env.num_worlds))
+
+    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+        return self._heights(env, points)
+
+
+class Corridor(PracticeGround):
+    """A corridor whose gaps are scaled by the world's difficulty in [0, 1] of the release's."""
+
+    ground = Ground.GAPS
+
+    def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
+        super().__init__(env, rng, config)
+        self.limit = config.episode_steps * 8 // 5
+        self.difficulty[:] = np.linspace(0.05, 0.5, env.num_worlds)  # all kinds of gaps from the first step: none is forgotten, none is far
+        self._along = _Along(self.ground, platform_heights, env.num_worlds)
+
+    def arena(self, world: int) -> Arena:
+        """Gaps of the world's scale, a little easier at times; the rat on the first platform, roughly along it."""
+        task = self.env.task
+        assert isinstance(task, Gaps)
+        scale = max(self.difficulty[world] - 0.1 * self.rng.integers(0, 2), 0.01)
+        count = task.max_platforms - 1
+        lengths = np.stack([self.rng.uniform(0.4, 0.8, count), np.maximum(self.rng.uniform(0.05, 0.2, count) * scale, 1e-3)], axis=1)
+        arena = task.arena(lengths, self.env.model)
+        qpos = turned(self.env.model.qpos0, (self.rng.uniform(4.5, 5.8), 0.0, 0.0), self.rng.uniform(-0.3, 0.3))
+        return Arena(**{**{name: getattr(arena, name) for name in arena.__dataclass_fields__}, "qpos": qpos})
+
+    def guide_of(self) -> Guide:
+        """Straight on."""
+        return self._along
+
+    def begin(self, ids: np.ndarray) -> None:
+        """A speed, the faster the wider the gaps: nobody crosses 20 cm at a walk."""
+        top = self.top_speed[ids]
+        self._along.speed[ids] = self.rng.uniform(np.minimum(0.3 + 0.4 * self.difficulty[ids], top - 0.1), top)
+
+    def lost(self) -> np.ndarray:
+        """A paw is in a gap."""
+        return self.env.physics.fields.xpos[:, self.env.index.end_effectors, 2].min(axis=1) < self.config.pit
+
+    def grow(self, world: int, fell: bool) -> None:
+        """Wider gaps after three crossed without a fall or five with one; narrower after a fall at the first or second."""
+        crossed = int(self.env.progress.gaps_crossed[world])
+        if (crossed >= 3 and not fell) or crossed >= 5:
+            self.difficulty[world] = min(1.0, self.difficulty[world] + (0.1 if crossed >= 5 and not fell else 0.05))
+        elif fell and crossed < 2:
+            self.difficulty[world] = max(0.01, self.difficulty[world] - 0.025)
+
+
+class Slopes(PracticeGround):
+    """Walking on the bumps of a bowl, from a standing start somewhere on its slopes. A fall ends nothing: the rat is to get up and go on.
+
+    A world's difficulty in [0, 1] is the height of its terrain as a share of the task's.
+    """
+
+    ground = Ground.BOWL
+
+    def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
+        super().__init__(env, rng, config)
+        self.difficulty[:] = np.linspace(0.05, 0.4, env.num_worlds)
+        self._along = _Along(self.ground, terrain_heights, env.num_worlds)
+
+    def arena(self, world: int) -> Arena:
+        """A terrain; the rat standing within 4 m of its centre, above the highest bump under it."""
+        task = self.env.task
+        assert isinstance(task, Bowl)
+        hfield = (task.terrain(self.rng) * self.difficulty[world]).astype(np.float32)
+        place = self.rng.uniform(-4.0, 4.0, 2)
+        cells = hfield.shape[0] - 1
+        around = (place + self.rng.uniform(-0.08, 0.08, (30, 2)) + task.radius) / (2 * task.radius) * cells
+        column, row = np.clip(around.round().astype(int), 0, cells).T
+        ground = max(hfield[row, column].max() * task.height + self.env.model.geom("terrain").pos[2], 0.0)
+        qpos = turned(self.env.model.qpos0, (place[0], place[1], ground + 0.005), self.rng.uniform(-np.pi, np.pi))
+        return Arena(qpos=qpos, hfield=hfield)
+
+    def guide_of(self) -> Guide:
+        """One way, held."""
+        return self._along
+
+    def begin(self, ids: np.ndarray) -> None:
+        """A heading and a speed."""
+        self._along.heading[ids] = self.rng.uniform(-np.pi, np.pi, len(ids))
+        self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
+
+    def grow(self, world: int, fell: bool) -> None:
+        """Higher bumps where the rat went as it was told; lower ones where it hardly did."""
+        if self.steps[world] > 150:
+            share = self.tracking_sum[world] / self.steps[world]
+            step = 0.05 if share > 0.4 else -0.02 if share < 0.15 else 0.0
+            self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.02, 1.0)
+
+
+class Hollow(PracticeGround):
+    """The bowl's own start: dropped at its centre in any orientation, to come to its feet and stand. Lying down ends nothing here."""
+
+    ground = Ground.BOWL
+
+    def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
+        super().__init__(env, rng, config)
+        self.limit = config.episode_steps * 2 // 5
+        self._along = _Along(self.ground, terrain_heights, env.num_worlds)
+
+    def arena(self, world: int) -> Arena:
+        """As the task draws it."""
+        return self.env.task.draw(self.rng, self.env.model)
+
+    def guide_of(self) -> Guide:
+        """Stand, facing anywhere."""
+        return self._along
+
+    def begin(self, ids: np.ndarray) -> None:
+        """No speed."""
+        self._along.speed[ids] = 0.0
+        self.advance()
+
+    def advance(self) -> None:
+        """Whichever way the rat faces is right."""
+        self._along.heading[:] = pose(self.env.physics.fields, self.env.index).yaw
+
+
+class Orbs(PracticeGround):
+    """Orbs to tap twice, each within some distance of the one before; low and near at first.
+
+    A world's difficulty in [0, 1] is the orb's height between a lifted paw's and the task's; once it is high, orbs come from farther away.
+    """
+
+    ground = Ground.TAP
+
+    def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
+        super().__init__(env, rng, config)
+        self.difficulty[:] = np.linspace(0.0, 0.6, env.num_worlds)
+        self.distance = np.full(env.num_worlds, 0.15)
+        self.touched, self.touched_twice = np.zeros(env.num_worlds, int), np.zeros(env.num_worlds, int)
+        self._guide = TwoTapGuide()
+
+    def arena(self, world: int) -> Arena:
+        """A walk of orbs from the origin."""
+        base = self.env.task.draw(self.rng, self.env.model)
+        angle = self.rng.uniform(-np.pi, np.pi, len(base.targets))
+        reach = np.where(self.rng.random(len(base.targets)) < 0.15, 1.2, self.distance[world])  # some always far: walking is not to be lost
+        distance = np.sqrt(self.rng.uniform(0.05, 1.0, len(base.targets))) * reach
+        walk = np.cumsum(distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1), axis=0)
+        targets = base.targets.copy()
+        targets[:, :2] = np.clip(walk, -4.0, 4.0)
+        easier = self.rng.choice([0.0, 0.0, 0.15])
+        targets[:, 2] = _LOWEST_ORB + (_ORB_HEIGHT - _LOWEST_ORB) * np.clip(self.difficulty[world] - easier, 0.0, 1.0)
+        return Arena(**{**{name: getattr(base, name) for name in base.__dataclass_fields__}, "targets": targets})
+
+    def guide_of(self) -> Guide:
+        """As in the task."""
+        return self._guide
+
+    def grow(self, world: int, fell: bool) -> None:
+        """Higher and then farther orbs where one is tapped twice in time, or many once; lower and nearer ones where none is.
+
+        With height growing by first taps alone the rat went on to ever higher orbs, hopped at each once, and never learned to come again.
+        """
+        if self.touched_twice[world] >= 1 or self.touched[world] >= 6:
+            self.difficulty[world] = min(1.0, self.difficulty[world] + 0.06 * np.clip(self.touched_twice[world], 1, 3))
+            if self.difficulty[world] > 0.9 or self.distance[world] < 0.2:
+                self.distance[world] = min(1.5, self.distance[world] + 0.04)
+        elif self.touched[world] == 0:
+            self.difficulty[world] = max(0.0, self.difficulty[world] - 0.015)
+            self.distance[world] = max(0.1, self.distance[world] - 0.02)
+        self.touched[world] = self.touched_twice[world] = 0
+
+    def step(self, action: np.ndarray) -> GroundStep:
+        """As everywhere, counting touches."""
+        last = super().step(action)
+        self.touched += last.taps == 1
+        self.touched_twice += last.taps == 2
+        return last
+
+
+def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> list[PracticeGround]:
+    """The grounds that have worlds, each reset, in training physics without a camera."""
+    kinds: tuple[tuple[type[PracticeGround], object], ...] = (
+        (OpenGround, TwoTap()),
+        (Corridor, Gaps(corridor_length=16.0, gap_length=(1e-3, 0.2))),
+        (Slopes, Bowl()),
+        (Hollow, Bowl()),
+        (Orbs, TwoTap()),
+    )
+    grounds = []
+    for number, ((kind, task), worlds) in enumerate(zip(kinds, config.num_worlds, strict=True)):
+        if worlds:
+            env = make(task, worlds, seed=seed, physics="training", camera=False, num_threads=num_threads)  # type: ignore[arg-type]
+            ground = kind(env, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,))), config)
+            ground.reset(np.arange(worlds))
+            grounds.append(ground)
+    return grounds
