@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from vrodent.analysis import AnalysisConfig
+from vrodent.analysis.decoding import DecodingConfig
 from vrodent.analysis.dynamics_tables import DynamicsConfig
+from vrodent.analysis.rsa import RsaConfig
 from vrodent.analysis.sequence_tables import SequenceConfig
+from vrodent.analysis.sharing_tables import SharingConfig
+from vrodent.analysis.task_overlap import OverlapConfig
+from vrodent.analysis.timing import TimingConfig
 
 
 def quick(config: AnalysisConfig) -> AnalysisConfig:
@@ -15,4 +20,9 @@ def quick(config: AnalysisConfig) -> AnalysisConfig:
         config,
         sequences=SequenceConfig(num_null=9, most_events=40),
         dynamics=DynamicsConfig(num_null=9, most_conditions=8),
+        rsa=RsaConfig(num_clusters=12, num_null=9),
+        decoding=DecodingConfig(num_null=9),
+        sharing=SharingConfig(num_null=9),
+        overlap=OverlapConfig(num_null=9, frames=20),
+        timing=TimingConfig(num_null=9),
     )

@@ -13,6 +13,7 @@ from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.features import FeatureConfig, feature_sets, session_signals
 from vrodent.analysis.reader import load_session
 from vrodent.analysis.session import Events, Session, Trials, Variable
+from vrodent.analysis.vision import session_vision
 
 Trial = dict[str, np.ndarray]
 
@@ -156,13 +157,31 @@ def prepare(
         reasons = " ".join(note for _, notes in chosen for note in notes[:3])
         raise AnalysisError(f"No session has two usable trials; record more or longer trials. {reasons}")
     signals = [session_signals(session, np.flatnonzero(used).tolist()) for session, (used, _) in zip(sessions, chosen, strict=True)]
+    unseen = _add_vision(sessions, chosen, signals)
     features = feature_sets([trial for part in signals for trial in part], rate, config, tick)
     bounds = np.cumsum([0] + [len(part) for part in signals])
     prepared = tuple(
-        _prepared(session, used, notes, layers, names, part, features[a:b])
+        _prepared(session, used, notes + unseen.get(session.task, ()), layers, names, part, features[a:b])
         for session, (used, notes), part, a, b in zip(sessions, chosen, signals, bounds[:-1], bounds[1:], strict=True)
     )
     return Data(sessions=prepared, rate=rate, layers=layers)
+
+
+def _add_vision(
+    sessions: Sequence[Session], chosen: Sequence[tuple[np.ndarray, tuple[str, ...]]], signals: Sequence[list[Trial]]
+) -> dict[str, tuple[str, ...]]:
+    """Adds what was seen to every trial's signals, or to none, and then says why by task."""
+    seen, reasons = [], {}
+    for session, (used, _), part in zip(sessions, chosen, signals, strict=True):
+        folder = session.path.parent if session.path else None
+        found, reason = session_vision(folder, np.flatnonzero(used).tolist(), [len(trial["movement"]) for trial in part])
+        seen.append(found)
+        if found is None:
+            reasons[session.task] = (f"{session.task}: {reason}; vision is no feature set of any session.",)
+    for found, part in zip(seen, signals, strict=True):
+        for trial, cells in zip(part, found or [] if not reasons else [], strict=False):
+            trial["vision"] = cells
+    return reasons
 
 
 def _prepared(

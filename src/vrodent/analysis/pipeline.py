@@ -19,6 +19,8 @@ import numpy as np
 from vrodent.analysis import tables
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.data import Data, file_digest, load, prepare
+from vrodent.analysis.decoding import DecodingConfig
+from vrodent.analysis.decoding_tables import decodings
 from vrodent.analysis.dynamics_tables import DYNAMICS_CLAIMS, DynamicsConfig, dynamics, judge_dynamics
 from vrodent.analysis.encoding import EncodingConfig
 from vrodent.analysis.events import EventConfig
@@ -26,7 +28,12 @@ from vrodent.analysis.features import FeatureConfig
 from vrodent.analysis.progress import Listener, Progress, silent
 from vrodent.analysis.reader import session_file
 from vrodent.analysis.result import Parameter, Result, ResultError, absent, read_head
+from vrodent.analysis.rsa import RsaConfig
+from vrodent.analysis.rsa_tables import RSA_CLAIMS, judge_rsa, rsa
 from vrodent.analysis.sequence_tables import SEQUENCE_CLAIMS, SequenceConfig, judge_sequences, sequences
+from vrodent.analysis.sharing_tables import SHARING_CLAIMS, SharingConfig, judge_sharing, sharing
+from vrodent.analysis.task_overlap import OVERLAP_CLAIMS, OverlapConfig, judge_overlap, overlap
+from vrodent.analysis.timing import TIMING_CLAIMS, TimingConfig, judge_timing, timing
 from vrodent.analysis.verdicts import (
     ENCODING_CLAIMS,
     SPECTRA_CLAIMS,
@@ -56,6 +63,11 @@ class AnalysisConfig:
         events: rules by which strides, turns, rears and jumps are found.
         sequences: windows around events.
         dynamics: of rotations and flow.
+        rsa: of similarity over clusters of behaviour.
+        decoding: of features from activity.
+        sharing: of what layers share across tasks.
+        overlap: of tasks in what the body does.
+        timing: of the two-tap task.
     """
 
     seed: int = 0
@@ -67,6 +79,11 @@ class AnalysisConfig:
     events: EventConfig = field(default_factory=EventConfig)
     sequences: SequenceConfig = field(default_factory=SequenceConfig)
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
+    rsa: RsaConfig = field(default_factory=RsaConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    sharing: SharingConfig = field(default_factory=SharingConfig)
+    overlap: OverlapConfig = field(default_factory=OverlapConfig)
+    timing: TimingConfig = field(default_factory=TimingConfig)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -116,8 +133,13 @@ ANALYSES: tuple[Analysis, ...] = (
     Analysis(name="spectra", compute=tables.spectra, claims=SPECTRA_CLAIMS, judge=judge_spectra, needed=True),
     Analysis(name="encoding", compute=tables.encodings, steps=lambda sessions, config: sessions * config.encoding.num_null,
              claims=ENCODING_CLAIMS, judge=judge_encoding, needed=True),
+    Analysis(name="rsa", compute=rsa, claims=RSA_CLAIMS, judge=judge_rsa),
+    Analysis(name="decoding", compute=decodings),
+    Analysis(name="sharing", compute=sharing, claims=SHARING_CLAIMS, judge=judge_sharing),
+    Analysis(name="overlap", compute=overlap, claims=OVERLAP_CLAIMS, judge=judge_overlap),
     Analysis(name="sequences", compute=sequences, claims=SEQUENCE_CLAIMS, judge=judge_sequences),
     Analysis(name="dynamics", compute=dynamics, claims=DYNAMICS_CLAIMS, judge=judge_dynamics),
+    Analysis(name="timing", compute=timing, claims=TIMING_CLAIMS, judge=judge_timing),
 )  # fmt: skip
 """In the order of the page and of the table of findings."""
 

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import StratifiedKFold
 
 from vrodent.analysis.checks import AnalysisError, check_trials
 from vrodent.analysis.cka import cka
 from vrodent.analysis.statistics import null_p_value
+
+_SHRINKAGE = 0.05
+"""Share of the mean variance in the discriminants' covariance: keeps it invertible where units are copies of each other."""
 
 
 class Decoding(NamedTuple):
@@ -58,26 +60,50 @@ def decode_label(
         raise AnalysisError(f"decoding: trials by class are {counts.tolist()}; at least 2 classes of 2 trials needed.")
     picked = [trial[rng.choice(len(trial), size=min(frames, len(trial)), replace=False)] for trial in trials]
     folds = min(folds, int(counts.min()))
-    share, confusion = _cross_validated(picked, label, folds, rng)
+    sums = _sums(picked)
+    share, confusion = _cross_validated(picked, sums, label, folds, rng)
     null = np.array(
-        [_accuracy(_cross_validated(picked, order, folds, rng)[1]) for order in (rng.permutation(label) for _ in range(num_null))]
+        [_accuracy(_cross_validated(picked, sums, order, folds, rng)[1]) for order in (rng.permutation(label) for _ in range(num_null))]
     )
     accuracy = _accuracy(confusion)
     return Decoding(accuracy, share, confusion, null, float(null_p_value(np.asarray(accuracy), null)))
 
 
+class _Sums(NamedTuple):
+    """Of each trial: number of frames, sum of frames, sum of their outer products. Linear discriminants need no more."""
+
+    num: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+def _sums(trials: Sequence[np.ndarray]) -> _Sums:
+    first = np.stack([trial.sum(axis=0) for trial in trials])
+    return _Sums(np.array([len(trial) for trial in trials]), first, np.stack([trial.T @ trial for trial in trials]))
+
+
+def _discriminants(sums: _Sums, label: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (unit, class) and offsets (class,) of linear discriminants with equal priors and a shrunken shared covariance."""
+    onehot = (label[train][None, :] == np.arange(int(label.max()) + 1)[:, None]).astype(float)
+    num = onehot @ sums.num[train]
+    means = onehot @ sums.first[train] / num[:, None]
+    within = (sums.second[train].sum(axis=0) - (means * num[:, None]).T @ means) / num.sum()
+    size = np.trace(within) / len(within)
+    within = (1 - _SHRINKAGE) * within + (_SHRINKAGE * size + 1e-12) * np.eye(len(within))
+    weights = np.linalg.solve(within, means.T)
+    return weights, -0.5 * np.einsum("cu,uc->c", means, weights)
+
+
 def _cross_validated(
-    trials: Sequence[np.ndarray], label: np.ndarray, folds: int, rng: np.random.Generator
+    trials: Sequence[np.ndarray], sums: _Sums, label: np.ndarray, folds: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     classes = int(label.max()) + 1
     counts, share = np.zeros((classes, classes)), np.zeros(len(trials))
     splitter = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
     for train, test in splitter.split(np.zeros(len(label)), label):
-        x = np.concatenate([trials[i] for i in train])
-        y = np.repeat(label[train], [len(trials[i]) for i in train])
-        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(classes, 1 / classes)).fit(x, y)
+        weights, offsets = _discriminants(sums, label, train)
         for i in test.tolist():
-            called = np.asarray(model.predict(trials[i]))
+            called = (trials[i] @ weights + offsets).argmax(axis=1)
             counts[label[i]] += np.bincount(called, minlength=classes)
             share[i] = np.mean(called == label[i])
     return share, counts / counts.sum(axis=1, keepdims=True)
