@@ -153,6 +153,20 @@ def test_a_trial_is_the_same_however_many_are_run() -> None:
     assert all(trial.ended == "time" and trial.seconds == pytest.approx(0.3) for trial in more)
 
 
+def test_a_driver_is_scored_as_an_agent_that_does_the_same() -> None:
+    class Stander:
+        def ctrl(self, env: Any) -> np.ndarray:
+            return np.tile(env.standing_ctrl, (env.num_worlds, 1))
+
+    with _shortened(0.4):
+        stance = jnp.asarray(make("bowl", camera=False).standing_ctrl)
+        agent = evaluate(StandingAgent(stance), ["bowl"], trials=2, seed=7, camera=False, deterministic=True).task("bowl")
+        driver = evaluate({"bowl": Stander()}, ["bowl"], trials=2, seed=7, camera=False).task("bowl")
+    for one, other in zip(agent.trials, driver.trials, strict=True):
+        assert one.measure == pytest.approx(other.measure, rel=1e-5)  # the agent's control is float32
+        assert one.seconds == other.seconds
+
+
 @pytest.mark.parametrize("task", ["gaps", "forage", "bowl", "two_tap"])
 def test_a_recurrent_agent_is_scored_in_every_task(task: str) -> None:
     config = AgentConfig(num_policy_layers=1, core_size=4, policy_size=4, image_channels=(2,), image_blocks=(0,), image_features=4)

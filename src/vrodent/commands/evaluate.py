@@ -23,7 +23,7 @@ class Command:
     """
 
     agent: Annotated[str, tyro.conf.Positional]
-    """A packaged agent's name, a checkpoint's folder, `untrained`, `random` or `standing`."""
+    """A packaged agent's name, a checkpoint's folder, `untrained`, `random`, `standing`, or `teacher`: the ones that --teacher names."""
     tasks: tuple[TaskName, ...] = ("gaps", "forage", "bowl", "two_tap")
     """Which tasks."""
     trials: int = 25
@@ -36,6 +36,12 @@ class Command:
     """`reference` is the paper's; `training` is coarser and several times as fast."""
     num_threads: int = 0
     """Threads of the simulation; 0 takes one per core."""
+    teacher: tuple[Path, ...] = (Path("locomotion"),)
+    """With `teacher`: folders or names of privileged teachers, one for all tasks or one for each of gaps, forage, bowl, two_tap."""
+    righting: Path | None = None
+    """With `teacher`: the one that brings the rat to its feet in the bowl."""
+    speeds: tuple[float, float, float, float] = (0.8, 0.5, 0.5, 0.4)
+    """With `teacher`: m/s that it walks at in gaps, forage, bowl and two_tap."""
     out: Path | None = None
     """Folder for the result (evaluation.json) with the settings beside it; nothing is written unless given."""
     json: bool = False
@@ -80,4 +86,9 @@ class Command:
             from vrodent.commands.animals import stance
 
             return StandingAgent(jnp.asarray(stance())), False
+        if self.agent == "teacher":
+            from vrodent.commands.teachers import find_teachers
+
+            with usage():
+                return find_teachers(self.teacher, self.righting, self.speeds, self.tasks), False
         return find_animal(self.agent).agent, True

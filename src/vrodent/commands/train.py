@@ -8,13 +8,11 @@ from pathlib import Path
 
 import tyro
 
+from vrodent.commands.teachers import SPEEDS, find_teachers
 from vrodent.config import save_resolved, usage
-from vrodent.task import TASK_NAMES
 from vrodent.training.collection import Teacher
 from vrodent.training.preset import PRESETS
 from vrodent.training.settings import TrainConfig
-from vrodent.training.teachers.store import find_teacher, load_teacher
-from vrodent.training.teachers.task_teacher import righting_teacher, task_teachers
 from vrodent.training.train import train
 
 _SUMMARIES = {
@@ -53,7 +51,7 @@ class Command:
     righting: Path | None = None
     """A teacher's folder, or the name of a packaged one, that brings the rat to its feet in the bowl; the teacher of the bowl then has it
     only while it stands."""
-    speeds: tuple[float, float, float, float] = (0.8, 0.5, 0.5, 0.4)
+    speeds: tuple[float, float, float, float] = SPEEDS
     """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
     json: bool = False
     """Print where the last checkpoint is as one JSON object."""
@@ -73,17 +71,7 @@ class Command:
             if self.config.learner.loss.teaching is not None and self.config.learner.loss.policy_weight == 0.0:
                 raise ValueError("This preset learns from a teacher only: name one by --teacher, `locomotion` for the packaged one.")
             return None
-        if len(self.teacher) not in (1, len(TASK_NAMES)):
-            raise ValueError(f"--teacher takes one teacher or {len(TASK_NAMES)}, for {', '.join(TASK_NAMES)}; got {len(self.teacher)}.")
-        names = self.teacher if len(self.teacher) > 1 else self.teacher * len(TASK_NAMES)
-        loaded = {name: load_teacher(find_teacher(name)).teacher for name in dict.fromkeys(names)}
-        experts = {task: loaded[name] for task, name in zip(TASK_NAMES, names, strict=True)}
-        speeds = dict(zip(TASK_NAMES, self.speeds, strict=True))
-        found: dict[str, Teacher] = dict(task_teachers(experts, {task: speeds[task] for task in self.config.tasks}))
-        if self.righting is not None and "bowl" in found:
-            righter = load_teacher(find_teacher(self.righting)).teacher
-            found["bowl"] = righting_teacher(experts["bowl"], righter, speeds["bowl"])
-        return found
+        return dict(find_teachers(self.teacher, self.righting, self.speeds, self.config.tasks))
 
     def _method(self) -> str:
         if not self.teacher:

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import equinox as eqx
 import jax
@@ -29,6 +29,14 @@ HELD_OUT_SEED = 1000
 _MEASURES = {"gaps": ("gaps_crossed", "1"), "forage": ("orbs_taken", "1"), "bowl": ("farthest", "m"), "two_tap": ("taps", "1")}
 _NAMES = {"taps": "correct_taps"}
 Listener = Callable[[str, float], None]
+
+
+class Driver(Protocol):
+    """Who drives the rats of one task by looking at the simulation itself, as a privileged teacher does."""
+
+    def ctrl(self, env: CpuSimulation, /) -> np.ndarray:
+        """MuJoCo's control, (world, 38)."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +124,7 @@ class Evaluation:
 
 
 def evaluate(
-    agent: Actor,
+    agent: Actor | Mapping[str, Driver],
     tasks: Sequence[str] = TASK_NAMES,
     trials: int = 25,
     seed: int = HELD_OUT_SEED,
@@ -130,7 +138,7 @@ def evaluate(
     """Run an agent through trials of each task.
 
     Args:
-        agent: an `Agent`, or anything with its `initial_memory`, `act` and `ctrl`.
+        agent: an `Agent`, or anything with its `initial_memory`, `act` and `ctrl`; or a driver for each task.
         tasks: which of the four, in the order of the result.
         trials: of each task.
         seed: of arenas, starts, and the actions' noise. Trial i of a seed is the same arena whatever the number of trials.
@@ -154,7 +162,8 @@ def evaluate(
     for task in tasks:
         env = make(task, min(trials, WORLDS), seed, physics, camera, num_threads=num_threads)
         try:
-            results.append(summarise(task, _run(env, agent, trials, seed, deterministic, listener), seed))
+            choose = _driven(agent[task]) if isinstance(agent, Mapping) else _Acting(agent, env.num_worlds, seed, deterministic)
+            results.append(summarise(task, _run(env, choose, trials, listener), seed))
         finally:
             env.close()
     return Evaluation(
@@ -190,23 +199,41 @@ def summarise(task: str, trials: Sequence[TrialResult], seed: int = 0) -> TaskRe
     return TaskResult(task=task, estimates=tuple(estimates), trials=tuple(trials))
 
 
-def _run(
-    env: CpuSimulation, agent: Actor, trials: int, seed: int, deterministic: bool, listener: Listener | None
-) -> list[TrialResult]:
+_Choice = Callable[[CpuSimulation, Mapping[str, np.ndarray], int, int], np.ndarray]
+"""Control (world, 38) from simulation, observation, number of the round, and step in it."""
+
+
+class _Acting:
+    """An agent that acts, with its memory."""
+
+    def __init__(self, agent: Actor, num_worlds: int, seed: int, deterministic: bool) -> None:
+        self._agent, self._num_worlds, self._seed, self._deterministic = agent, num_worlds, seed, deterministic
+
+    def __call__(self, env: CpuSimulation, observation: Mapping[str, np.ndarray], index: int, steps: int) -> np.ndarray:
+        if steps == 0:
+            self._memory = self._agent.initial_memory(self._num_worlds)
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(self._seed), index), steps)
+        seen = {name: jnp.asarray(values) for name, values in observation.items()}
+        ctrl, self._memory = _act(self._agent, seen, self._memory, None if self._deterministic else key)
+        return np.asarray(ctrl)
+
+
+def _driven(driver: Driver) -> _Choice:
+    return lambda env, observation, index, steps: driver.ctrl(env)
+
+
+def _run(env: CpuSimulation, choose: _Choice, trials: int, listener: Listener | None) -> list[TrialResult]:
     """Round by round, one trial a world; a round ends with its longest trial."""
     results, rounds = [], -(-trials // env.num_worlds)
     longest = round(env.task.time_limit / CONTROL_STEP)
     for index in range(rounds):
         first = index * env.num_worlds
         ledger = _Ledger(env, first, min(trials - first, env.num_worlds))
-        observation, memory = env.reset(), agent.initial_memory(env.num_worlds)
-        key, steps = jax.random.fold_in(jax.random.key(seed), index), 0
+        observation, steps = env.reset(), 0
         while not ledger.over:
-            seen = {name: jnp.asarray(values) for name, values in observation.items()}
-            draw = None if deterministic else jax.random.fold_in(key, steps)
-            ctrl, memory = _act(agent, seen, memory, draw)
+            ctrl = choose(env, observation, index, steps)
             # A trial that has ended runs on unheeded until the round does.
-            step = env.step(np.where(ledger.ended[:, None], 0.0, np.asarray(ctrl)))
+            step = env.step(np.where(ledger.ended[:, None], 0.0, ctrl))
             ledger.add(step)
             observation, steps = step.observation, steps + 1
             if listener is not None and steps % 50 == 0:

@@ -1,0 +1,40 @@
+"""Which teachers a command means: words on the command line become a teacher at work in each task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vrodent.task import TASK_NAMES
+from vrodent.training.teachers.store import find_teacher, load_teacher
+from vrodent.training.teachers.task_teacher import RightingTeacher, TaskTeacher, righting_teacher, task_teachers
+
+SPEEDS = (0.8, 0.5, 0.5, 0.4)
+"""m/s at which teachers walk in gaps, forage, bowl and two_tap, unless told otherwise."""
+
+
+def find_teachers(
+    words: Sequence[Path], righting: Path | None, speeds: Sequence[float], tasks: Sequence[str]
+) -> dict[str, TaskTeacher | RightingTeacher]:
+    """A teacher for each task.
+
+    Args:
+        words: folders or names of packaged teachers; one for all tasks, or one for each of the four.
+        righting: the one that brings the rat to its feet in the bowl; None leaves the bowl to its teacher alone.
+        speeds: m/s to walk at in each of the four tasks.
+        tasks: for which teachers are wanted.
+
+    Raises:
+        ValueError: neither one teacher nor one a task.
+        CheckpointError: no such teacher, or a damaged one.
+    """
+    if len(words) not in (1, len(TASK_NAMES)):
+        raise ValueError(f"give one teacher, or {len(TASK_NAMES)}, for {', '.join(TASK_NAMES)}; got {len(words)}.")
+    names = list(words) * (len(TASK_NAMES) // len(words))
+    loaded = {name: load_teacher(find_teacher(name)).teacher for name in dict.fromkeys(names)}
+    experts = {task: loaded[name] for task, name in zip(TASK_NAMES, names, strict=True)}
+    told: dict[str, float] = dict(zip(TASK_NAMES, speeds, strict=True))
+    found: dict[str, TaskTeacher | RightingTeacher] = dict(task_teachers(experts, {task: told[task] for task in tasks}))
+    if righting is not None and "bowl" in found:
+        found["bowl"] = righting_teacher(experts["bowl"], load_teacher(find_teacher(righting)).teacher, told["bowl"])
+    return found
