@@ -139,6 +139,14 @@ def test_training_settings_that_cannot_be(capsys: pytest.CaptureFixture[str], tm
     assert "no task" in refused(capsys, "train", "tiny", "--out", str(tmp_path / "run"), "--tasks", "gaps", "twotap")
 
 
+def test_teachers_that_do_not_fit_the_tasks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    two = ("--teacher", "locomotion", "locomotion")
+    for words in (("evaluate", "teacher", *two), ("train", "distil", "--out", str(tmp_path / "run"), *two)):
+        assert "give one teacher, or 4, for gaps, forage, bowl, two_tap; got 2" in refused(capsys, *words)
+    assert "no teacher 'nobody'" in refused(capsys, "evaluate", "teacher", "--teacher", "nobody")
+    assert "must not be negative" in refused(capsys, "train", "tiny", "--out", str(tmp_path / "run"), "--evaluation-trials", "-1")
+
+
 def test_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A file stands where the folder should be: that refuses even root, whom permissions do not stop."""
     (tmp_path / "taken").write_text("a file")

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import tyro
 
+from vrodent.agent import Agent
 from vrodent.commands.teachers import SPEEDS, find_teachers
 from vrodent.config import save_resolved, usage
 from vrodent.training.collection import Teacher
+from vrodent.training.evaluation import VALIDATION_SEED, evaluate
 from vrodent.training.preset import PRESETS
 from vrodent.training.settings import TrainConfig
 from vrodent.training.train import train
@@ -53,6 +55,9 @@ class Command:
     only while it stands."""
     speeds: tuple[float, float, float, float] = SPEEDS
     """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
+    evaluation_trials: int = 0
+    """Trials of each task, in reference physics, by which the agent is scored every --evaluate-seconds and at the end; 4 take some minutes.
+    Their arenas are neither learned in nor those of `vrodent evaluate`."""
     json: bool = False
     """Print where the last checkpoint is as one JSON object."""
 
@@ -60,7 +65,12 @@ class Command:
         """Train and say where the last checkpoint is."""
         config: TrainConfig | None = None if self.resume else self.config
         with usage():
-            path = train(config, self.out, resume=self.resume, start=self.start, teachers=self._teachers(), method=self._method())
+            if self.evaluation_trials < 0:
+                raise ValueError(f"evaluation_trials must not be negative, got {self.evaluation_trials}.")
+            path = train(
+                config, self.out, resume=self.resume, start=self.start, teachers=self._teachers(), method=self._method(),
+                evaluate=self._scores if self.evaluation_trials else None,
+            )  # fmt: skip
         save_resolved(self.out / "settings.json", "train", {"resume": self.resume, "start": self.start, "config": self.config})
         print(json.dumps({"checkpoint": str(path)}) if self.json else f"checkpoint: {path}")
         return 0
@@ -72,6 +82,11 @@ class Command:
                 raise ValueError("This preset learns from a teacher only: name one by --teacher, `locomotion` for the packaged one.")
             return None
         return dict(find_teachers(self.teacher, self.righting, self.speeds, self.config.tasks))
+
+    def _scores(self, agent: Agent, update: int) -> dict[str, float]:
+        """Mean return, and the task's own measure, of each task."""
+        found = evaluate(agent, self.config.tasks, self.evaluation_trials, VALIDATION_SEED)
+        return {f"{result.task}.{e.name}": e.value for result in found.tasks for e in result.estimates[:2]}
 
     def _method(self) -> str:
         if not self.teacher:

@@ -26,6 +26,9 @@ WORLDS = 25
 HELD_OUT_SEED = 1000
 """Seed of the arenas that agents are compared in. Nobody trains with it."""
 
+VALIDATION_SEED = 2000
+"""Seed of the arenas by which a run may choose between its checkpoints: those of `HELD_OUT_SEED` stay unseen. Nobody trains with it."""
+
 _MEASURES = {"gaps": ("gaps_crossed", "1"), "forage": ("orbs_taken", "1"), "bowl": ("farthest", "m"), "two_tap": ("taps", "1")}
 _NAMES = {"taps": "correct_taps"}
 Listener = Callable[[str, float], None]

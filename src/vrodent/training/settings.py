@@ -7,7 +7,7 @@ from typing import Literal
 
 from vrodent.agent import AgentConfig
 from vrodent.task import TASK_NAMES
-from vrodent.training.evaluation import HELD_OUT_SEED
+from vrodent.training.evaluation import HELD_OUT_SEED, VALIDATION_SEED
 from vrodent.training.learner import LearnerConfig
 from vrodent.training.rollback import DivergenceConfig
 
@@ -102,8 +102,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._check_tasks()
-        if self.seed < 0 or self.seed == HELD_OUT_SEED:
-            raise ValueError(f"seed must be >= 0 and not {HELD_OUT_SEED}, whose arenas are held out for evaluation; it is {self.seed}.")
+        if self.seed < 0 or self.seed in (HELD_OUT_SEED, VALIDATION_SEED):
+            kept = f"{HELD_OUT_SEED} or {VALIDATION_SEED}, whose arenas are held out for evaluation"
+            raise ValueError(f"seed must be >= 0 and not {kept}; it is {self.seed}.")
         collection = self.collection
         for name in ("total_steps", "batch_unrolls", "publish_updates", "checkpoint_seconds", "keep_checkpoints", "log_seconds"):
             if getattr(self, name) <= 0:

@@ -115,12 +115,12 @@ class Corridor(PracticeGround):
 
 
 class Slopes(PracticeGround):
-    """Walking on the bumps of a bowl, from a standing start somewhere on its slopes. A fall ends nothing: the rat is to get up and go on.
+    """Walking on the bumps of a bowl, from a standing start somewhere on its slopes. A fall ends it, as on open ground.
 
     A world's difficulty in [0, 1] is the height of its terrain as a share of the task's.
     """
 
-    ground = Ground.BOWL
+    ground = Ground.FLAT
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
@@ -150,11 +150,10 @@ class Slopes(PracticeGround):
         self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
 
     def grow(self, world: int, fell: bool) -> None:
-        """Higher bumps where the rat went as it was told; lower ones where it hardly did."""
-        if self.steps[world] > 150:
-            share = self.tracking_sum[world] / self.steps[world]
-            step = 0.05 if share > 0.4 else -0.02 if share < 0.15 else 0.0
-            self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.02, 1.0)
+        """Higher bumps where the rat went as it was told to the end; lower ones where it fell."""
+        share = self.tracking_sum[world] / max(self.steps[world], 1)
+        step = -0.02 if fell else 0.06 if share > 0.4 else 0.0
+        self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.02, 1.0)
 
 
 class Hollow(PracticeGround):
