@@ -14,13 +14,13 @@ from vrodent.task import get_task
 
 CAUSE = 2
 """The policy unit that turns the body."""
-PHASES = (0.0, 1.0, 2.0, 3.0)
 PERIOD = 50
 """Frames of one turn to the left and one to the right."""
+PERIODS, PHASES = (31.0, 83.0, float(PERIOD), 35.0), (0.0, 1.0, 2.0, 3.0)
 
 
 class Turner(eqx.Module):
-    """Its first core unit counts frames; each policy unit is a square wave of that count, with a phase of its own."""
+    """Its first core unit counts frames; each policy unit is a square wave of that count, with a period of its own."""
 
     stance: jax.Array
     weights: jax.Array
@@ -44,8 +44,7 @@ class Turner(eqx.Module):
         memory = memory._replace(core=Cells(jnp.tanh(c), c))
         if perturbation is not None:
             memory = memory._replace(core=perturbation(memory).core)
-        phase = memory.core.c[:, :1] * (2 * jnp.pi / PERIOD)
-        c = jnp.sin(phase + jnp.array(PHASES))
+        c = jnp.sin(memory.core.c[:, :1] * (2 * jnp.pi / jnp.array(PERIODS)) + jnp.array(PHASES))
         memory = memory._replace(policy=(Cells(jnp.tanh(3 * c), c),))
         if perturbation is not None:
             memory = memory._replace(policy=perturbation(memory).policy)

@@ -177,7 +177,7 @@ def default_ks(size: int) -> tuple[int, ...]:
     return tuple(ks) if ks[-1] == size else (*ks, size)
 
 
-def select_units(score: np.ndarray, k: int, how: Selection, rng: np.random.Generator | None = None) -> np.ndarray:
+def select_units(score: np.ndarray, k: int, how: str, rng: np.random.Generator | None = None) -> np.ndarray:
     """Numbers of k units of a layer.
 
     Args:

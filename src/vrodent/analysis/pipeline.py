@@ -25,6 +25,7 @@ from vrodent.analysis.dynamics_tables import DYNAMICS_CLAIMS, DynamicsConfig, dy
 from vrodent.analysis.encoding import EncodingConfig
 from vrodent.analysis.events import EventConfig
 from vrodent.analysis.features import FeatureConfig
+from vrodent.analysis.perturbation_claims import PERTURBATION_CLAIMS, SUMMARY, judge_perturbation
 from vrodent.analysis.progress import Listener, Progress, silent
 from vrodent.analysis.reader import session_file
 from vrodent.analysis.result import Parameter, Result, ResultError, absent, read_head
@@ -140,6 +141,7 @@ ANALYSES: tuple[Analysis, ...] = (
     Analysis(name="sequences", compute=sequences, claims=SEQUENCE_CLAIMS, judge=judge_sequences),
     Analysis(name="dynamics", compute=dynamics, claims=DYNAMICS_CLAIMS, judge=judge_dynamics),
     Analysis(name="timing", compute=timing, claims=TIMING_CLAIMS, judge=judge_timing),
+    Analysis(name=SUMMARY, compute=None, claims=PERTURBATION_CLAIMS, judge=judge_perturbation),
 )  # fmt: skip
 """In the order of the page and of the table of findings."""
 

@@ -65,7 +65,7 @@ class LoopConfig:
     variable: Literal["h", "c"] = "h"
     window: Window = field(default_factory=Window)
     traces: bool = False
-    video: VideoConfig = field(default_factory=lambda: VideoConfig(seconds=12.0))
+    video: VideoConfig = field(default_factory=lambda: VideoConfig(seconds=12.0, shadows=False))
 
     def __post_init__(self) -> None:
         get_task(self.task)
@@ -88,8 +88,8 @@ class LoopConfig:
         return limit if self.time_limit is None else min(limit, self.time_limit)
 
     def worlds(self, jobs: int) -> int:
-        """Worlds that are used for so many trials."""
-        return min(self.num_worlds or MOST_WORLDS, jobs)
+        """Worlds that are used for so many trials: as many as were asked for, even if some then idle, for the values depend on it."""
+        return self.num_worlds or min(MOST_WORLDS, jobs)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -262,6 +262,9 @@ class _Loop:
                 self._next += 1
                 started.append(world)
                 arenas.append(self._arena(trial))
+            elif not observation:  # an idle world must be somewhere, too
+                started.append(world)
+                arenas.append(self._arena(self._jobs[0].trial))
             self._tracker.restart(world)
             self._chronicle.restart(world, trial)
             self._mind.restart(world, trial, interventions)

@@ -124,5 +124,14 @@ def _stream(target: OutputContainer, config: ClipConfig, width: int, height: int
     return stream
 
 
+def video_address(path: Path, config: ClipConfig, width: int) -> str:
+    """A video, shrunk, as a data address.
+
+    Raises:
+        ReportError: it cannot be read or holds no pictures.
+    """
+    return _address(shrink(path, config, width))
+
+
 def _address(video: bytes) -> str:
     return "data:video/mp4;base64," + base64.b64encode(video).decode() if video else ""

@@ -11,6 +11,7 @@ from vrodent.report.findings import left_out, similarities, timescales
 from vrodent.report.markup import number, numbers_behind, tag
 from vrodent.report.methods import encoding_methods, methods, spectra_methods
 from vrodent.report.origin import Origin
+from vrodent.report.perturbation import perturbation_methods, perturbations
 from vrodent.report.words import TASKS, task_title
 
 SECTIONS: tuple[Section, ...] = (
@@ -21,6 +22,7 @@ SECTIONS: tuple[Section, ...] = (
             methods=spectra_methods),
     Section(key="encoding", title="What the layers encode", needs=("encoding",), show=lambda page: similarities(page.results["encoding"]),
             methods=encoding_methods),
+    Section(key="perturbation", title="Perturbed units", needs=("perturbation",), show=perturbations, methods=perturbation_methods),
     Section(key="methods", title="Methods", show=lambda page: methods(page, SECTIONS)),
     Section(key="origin", title="Origin and versions", show=lambda page: _origin(page)),
 )  # fmt: skip
