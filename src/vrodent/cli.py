@@ -22,6 +22,7 @@ COMMANDS = {
     "bench": "measure how fast the tasks run here, beside dm_control's original",
     "record": "run an agent through trials of a task and write a session (NWB)",
     "analyze": "analyse recorded sessions: spectra of units, similarity of layers and behaviour",
+    "perturb": "silence or drive an agent's units in closed loop, and compare it with itself intact",
     "report": "make one web page of sessions and analyses",
     "evaluate": "score an agent in the four tasks",
     "teach": "train a privileged teacher, for students to be kickstarted from",
