@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -63,8 +64,11 @@ def test_is_accessible_in_its_structure(elements: Elements) -> None:
     for attributes in elements.all("video"):
         assert attributes["aria-label"]
     plots = [a for a in elements.all("div") if a.get("class") == "plot"]
-    assert len(plots) == 8  # spectra of both tasks and of all, two of times, one of similarity, two of cells
+    assert len(plots) > 30
     assert all(a["role"] == "img" and a["aria-label"] for a in plots)
+    buttons = elements.all("button")
+    assert len([a for a in buttons if a.get("data-figure-save") == "csv"]) == len(plots)
+    assert all(a.get("data-of") in {plot["id"] for plot in plots} for a in buttons if "data-figure-save" in a)
     ids = [a["id"] for _, a in elements.found if a.get("id")]
     assert len(ids) == len(set(ids))
     targets = [a["href"] for a in elements.all("a")]
@@ -78,8 +82,14 @@ def test_says_what_the_data_say(study: Path, page: Path) -> None:
     assert "neither support nor refute the paper" in text
     assert "6 of 8 trials take part in the analyses below" in text
     assert "gaps, trial 3 is left out: 3.00 s long, 4 s needed." in text
+    assert "Not measured. two-tap timing: the orb was never tapped" in text
+    for section in ("rsa", "overlap", "sharing", "sequences", "dynamics", "timing"):
+        assert f'id="section-{section}"' in text and f'href="#section-{section}"' in text
+    table = Result.load(study / "results" / "findings.json")
+    for claim, value, verdict, remark in zip(*(table[name].tolist() for name in ("claim", "value", "verdict", "remark")), strict=True):
+        assert escape(claim) in text and (value == value or (verdict == "undecided" and remark))
     assert "No video was recorded with this session." in text
-    assert "<td>gap crossed</td><td class=\"number\">2</td>" in text
+    assert '<td>gap crossed</td><td class="number">2</td>' in text
     found = Result.load(study / "results" / "encoding.json")
     at = tuple(list(found[axis]).index(name) for axis, name in (("task", "gaps"), ("layer", "policy0"), ("set", "joint_angles")))
     assert f'"{found["cka"][at]:.2f}*"' in text
@@ -112,11 +122,13 @@ def test_in_a_browser(page: Path) -> None:
             assert browser.errors() == []
             assert browser.requests() == []
             assert browser.ask("document.documentElement.scrollWidth") <= width
+            browser.ask("drawAll()")
             drawn = browser.ask(
                 "[...document.querySelectorAll('.plot')].map(p => [p.id, p.getBoundingClientRect().right,"
                 " p.querySelectorAll('.scatterlayer .trace, .heatmaplayer image').length])"
             )
-            assert len(drawn) == 8
+            assert len(drawn) == page.read_text(encoding="utf-8").count('class="plot"') > 30
+            assert browser.errors() == []
             for name, right, traces in drawn:
                 assert traces > 0, f"{name} is empty at {width} px"
                 assert right <= width, f"{name} reaches {right} at {width} px"

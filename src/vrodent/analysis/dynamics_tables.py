@@ -186,6 +186,10 @@ def _rotation_arrays(rows: Sequence[Conditions], tests: list, intervals: list, d
         arrays[f"null_{name}"] = Quantity(values=mean, axes=axes, meaning="mean r2_skew of the control")
         arrays[f"null_{name}_high"] = Quantity(values=high, axes=axes, meaning="r2_skew that a twentieth of the control's draws exceed")
         arrays[f"p_{name}"] = Quantity(values=p, axes=axes, meaning="of r2_skew against the control, one-sided")
+    # fmax leaves NaN only where every control has it.
+    high, p = (np.fmax.reduce([arrays[part.format(name)].values for name in NULLS]) for part in ("null_{}_high", "p_{}"))
+    arrays["null_high"] = Quantity(values=high, axes=axes, meaning="upper end of the control that reaches highest")
+    arrays["p_value"] = Quantity(values=p, axes=axes, meaning="largest of the controls' p-values")
     return arrays
 
 

@@ -136,6 +136,9 @@ def _arrays(scores: list[list[SequenceScore]], data: Data, config: SequenceConfi
     for name in ("ridge", "sequentiality", "tiling"):
         null = np.array([[getattr(score, f"null_{name}") for score in row] for row in scores])
         arrays[f"null_{name}"] = Quantity(values=null, axes=("kind", "layer", "draw"), meaning="at random times instead of events")
+        arrays[f"null_{name}_mean"] = Quantity(values=null.mean(axis=2), axes=("kind", "layer"), meaning="mean at random times")
+        high = np.quantile(null, 0.95, axis=2)
+        arrays[f"null_{name}_high"] = Quantity(values=high, axes=("kind", "layer"), meaning="what a twentieth of random times exceed")
     average = np.full((len(scores), len(scores[0]), len(scores[0][0].average), size), np.nan, np.float32)
     order = np.full((len(scores), len(scores[0]), size), -1)
     for i, row in enumerate(scores):

@@ -13,7 +13,7 @@ from vrodent.report.markup import embedded_json, numbers_behind, tag
 from vrodent.report.words import layer_title, task_title
 
 _DASH = {"solid": "none", "dash": "9 6", "dot": "2.5 4", "dashdot": "9 4 2 4", "longdash": "14 6"}
-_MARK = {
+MARK = {
     "circle": '<circle r="5"/>',
     "square": '<rect x="-4.5" y="-4.5" width="9" height="9"/>',
     "diamond": '<path d="M0-6L6 0 0 6-6 0z"/>',
@@ -28,7 +28,13 @@ def panel(title: str, identity: str, figure: Figure, says: str, *, wide: bool = 
     height = f"height:{figure['layout']['height']}px"
     place = tag("div", "", id=identity, class_="plot", role="img", aria_label=says + _TABLE_BELOW, style=height)
     data = f'<script type="application/json" data-figure="{identity}">{embedded_json(figure)}</script>'
-    return tag("div", tag("h3", escape(title)) + place + data, class_="panel wide" if wide else "panel")
+    save = "".join(
+        tag("button", kind.upper(), type="button", class_="save", data_figure_save=kind, data_of=identity,
+            aria_label=f"Save {title} as {kind.upper()}")
+        for kind in ("svg", "csv")
+    )  # fmt: skip
+    head = tag("div", tag("h3", escape(title)) + tag("span", save), class_="head")
+    return tag("div", head + place + data, class_="panel wide" if wide else "panel")
 
 
 def panels(*content: str) -> str:
@@ -41,7 +47,7 @@ def key(layers: list[str], *, lines: bool) -> str:
     items = []
     for i, layer in enumerate(layers):
         colour = layer_colour(layer)
-        dash, mark = _DASH[DASHES[i % len(DASHES)]], _MARK[SYMBOLS[i % len(SYMBOLS)]]
+        dash, mark = _DASH[DASHES[i % len(DASHES)]], MARK[SYMBOLS[i % len(SYMBOLS)]]
         drawn = (
             f'<line x1="0" y1="7" x2="34" y2="7" style="stroke:{colour}" stroke-width="2.5" stroke-dasharray="{dash}"/>'
             if lines

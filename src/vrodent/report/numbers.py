@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 
@@ -63,8 +64,8 @@ def events(result: Result) -> str:
     return table(("task", "event", "times"), rows, caption="Events over all trials", numeric=(2,), id_="events")
 
 
-def findings(result: Result) -> str:
-    """The paper's claims beside our numbers, each with a link to its section."""
+def findings(result: Result, sections: Collection[str]) -> str:
+    """The paper's claims beside our numbers, each with a link to its section, if that is one of `sections`."""
     rows, links = [], []
     for i, claim in enumerate(result["claim"].tolist()):
         says = [_titled(str(result["statistic"][i])), _titled(str(result["remark"][i]))]
@@ -74,7 +75,7 @@ def findings(result: Result) -> str:
         null, mean = str(result["null"][i]), float(result["null_value"][i])
         null += f", mean {number(mean, 2)}" if null and np.isfinite(mean) else ""
         rows.append((claim, str(result["verdict"][i]), *written, p_value(float(result["p_value"][i])), null, "; ".join(filter(None, says))))
-        links.append(f"#section-{result['section'][i]}")
+        links.append(f"#section-{result['section'][i]}" if str(result["section"][i]) in sections else "")
     columns = ("the paper’s claim", "verdict", "value", "interval", "p", "null", "our statistic, over all tasks")
     caption = (
         "Reproduced: the 95 % interval over trials lies on the claim’s side of 0, and p < 0.05 against the null. Opposite: on the other "

@@ -5,13 +5,16 @@ from __future__ import annotations
 from html import escape
 
 from vrodent.report import numbers
+from vrodent.report.activity import dynamics, dynamics_methods, sequences, sequences_methods, timing, timing_methods
 from vrodent.report.clips import first_clips
+from vrodent.report.coding import clusters_and_decoding, coding_methods
 from vrodent.report.contents import Page, Section
 from vrodent.report.findings import left_out, similarities, timescales
 from vrodent.report.markup import number, numbers_behind, tag
 from vrodent.report.methods import encoding_methods, methods, spectra_methods
 from vrodent.report.origin import Origin
 from vrodent.report.perturbation import perturbation_methods, perturbations
+from vrodent.report.tasks import overlap, overlap_methods, sharing, sharing_methods
 from vrodent.report.words import TASKS, task_title
 
 SECTIONS: tuple[Section, ...] = (
@@ -22,6 +25,13 @@ SECTIONS: tuple[Section, ...] = (
             methods=spectra_methods),
     Section(key="encoding", title="What the layers encode", needs=("encoding",), show=lambda page: similarities(page.results["encoding"]),
             methods=encoding_methods),
+    Section(key="rsa", title="What clusters of behaviour and decoding say", needs=("rsa", "decoding"), show=clusters_and_decoding,
+            methods=coding_methods),
+    Section(key="overlap", title="Behaviour across tasks", needs=("overlap",), show=overlap, methods=overlap_methods),
+    Section(key="sharing", title="What layers share across tasks", needs=("sharing",), show=sharing, methods=sharing_methods),
+    Section(key="sequences", title="Sequences", needs=("sequences",), show=sequences, methods=sequences_methods),
+    Section(key="dynamics", title="Dynamics", needs=("dynamics",), show=dynamics, methods=dynamics_methods),
+    Section(key="timing", title="Two-tap timing", needs=("timing",), show=timing, methods=timing_methods),
     Section(key="perturbation", title="Perturbed units", needs=("perturbation",), show=perturbations, methods=perturbation_methods),
     Section(key="methods", title="Methods", show=lambda page: methods(page, SECTIONS)),
     Section(key="origin", title="Origin and versions", show=lambda page: _origin(page)),
@@ -90,7 +100,8 @@ def _findings(page: Page) -> str:
     elif trained is None:
         warning = " It is not known how long this network was trained, so the verdicts neither support nor refute the paper."
     intro = "Claims of the paper that this page can judge, with our number, its interval and its null." + warning
-    return tag("p", escape(intro), class_="text") + numbers.findings(page.results["findings"])
+    shown = {part.key for part in SECTIONS if part.on(page)}
+    return tag("p", escape(intro), class_="text") + numbers.findings(page.results["findings"], shown)
 
 
 def _tasks(page: Page) -> str:

@@ -20,7 +20,15 @@ MOST_RETURN: Mapping[str, float] = MappingProxyType({"gaps": 1500.0, "bowl": 100
 
 _SIGNALS = {"joint_angles": "joint angles", "joint_velocities": "joint velocities", "pose": "pose"}
 SETS: Mapping[str, str] = MappingProxyType(
-    {"forces": "actuator forces", **_SIGNALS, "movement": "movement of the body", "value": "value estimate", "reward": "reward"}
+    {
+        "forces": "actuator forces",
+        "vision": "vision",
+        "joint_speed": "joint speed",
+        **_SIGNALS,
+        "movement": "movement of the body",
+        "value": "value estimate",
+        "reward": "reward",
+    }
     | {f"{key}_{band}": f"{name}, {band}" for key, name in _SIGNALS.items() for band in ("fast", "medium", "slow")}
 )
 """Feature sets as they are written."""
