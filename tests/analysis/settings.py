@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from vrodent.analysis import AnalysisConfig
+from vrodent.analysis.behaviour import BehaviourConfig
+from vrodent.analysis.behaviour_map import MapConfig
 from vrodent.analysis.decoding import DecodingConfig
 from vrodent.analysis.dynamics_tables import DynamicsConfig
 from vrodent.analysis.rsa import RsaConfig
@@ -18,6 +20,9 @@ def quick(config: AnalysisConfig) -> AnalysisConfig:
     """The same with few draws and few frames in the analyses beside spectra and encoding."""
     return dataclasses.replace(
         config,
+        behaviour=BehaviourConfig(
+            map=MapConfig(sample=150, iterations=100, perplexity=10, placing=20, grid=64, num_null=9, null_sample=100)
+        ),
         sequences=SequenceConfig(num_null=9, most_events=40),
         dynamics=DynamicsConfig(num_null=9, most_conditions=8),
         rsa=RsaConfig(num_clusters=12, num_null=9),

@@ -13,13 +13,13 @@ from vrodent.analysis.behaviour_regions import Grid, density, watershed
 from vrodent.analysis.behaviour_spectra import Floors, Modes, SpectraConfig, distributions, phase_randomised
 from vrodent.analysis.checks import AnalysisError
 
-QUICK = MapConfig(sample=600, iterations=250, grid=64, bandwidth=0.03, num_null=9, null_sample=400, perplexity=20)
+QUICK = MapConfig(sample=600, iterations=250, grid=64, bandwidth=0.04, num_null=9, null_sample=400, perplexity=20)
 TASKS = ["gaps", "bowl"]
 
 
 @pytest.fixture(scope="module")
 def planted() -> tuple[list[dict[str, np.ndarray]], list[np.ndarray]]:
-    return crowd(0, [1000, 1100, 900])
+    return crowd(1, [1000, 1100, 900])
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,12 @@ def test_the_same_seed_gives_the_same_bytes(planted, found) -> None:
 
 def test_structure_stands_out_of_the_null_where_planted_and_not_in_noise(planted) -> None:
     real = structure(planted[0][:2], TASKS, RATE, QUICK, np.random.default_rng(0))
-    assert real.spread > 1.2 * real.null.max() and real.p_value == 1 / 10
+    assert real.spread > 1.2 * real.null.max() and real.p_value == 2 / 10
+    assert real.trials.tolist() == [0, 1] and (real.by_trial > 0.01).all()
     rng = np.random.default_rng(1)
     noise = structure([fidget(rng, 1000), fidget(rng, 1000)], TASKS, RATE, QUICK, rng)
     assert noise.null.min() < noise.spread * 1.1 and noise.spread < noise.null.max() and noise.p_value > 0.2
+    assert np.abs(noise.by_trial).max() < 0.005
 
 
 def test_a_distribution_adds_to_one_and_finds_the_oscillation() -> None:

@@ -50,7 +50,7 @@ class MapConfig:
     iterations: int = 500
     placing: int = 100
     grid: int = 128
-    bandwidth: float = 0.02
+    bandwidth: float = 0.03
     contrast: float = 0.2
     num_null: int = 49
     null_sample: int = 1500
@@ -128,12 +128,16 @@ class Structure:
     Attributes:
         spread: variance of distributions (of their square roots) between kinds of movement.
         null: (draw,) the same for phase-randomised movement.
-        p_value: one-sided.
+        p_value: two-sided, so that movement of fewer kinds than the null's shows too.
+        trials: indices of the trials that were compared.
+        by_trial: (trial,) spread of each of them, in kinds of its own, less the mean of the same in its phase-randomised copies.
     """
 
     spread: float
     null: np.ndarray
     p_value: float
+    trials: np.ndarray
+    by_trial: np.ndarray
 
 
 def stratified(lengths: Sequence[int], groups: Sequence[str], most: int, spacing: int, offset: int = 0) -> list[np.ndarray]:
@@ -201,18 +205,28 @@ def structure(
     floors = Floors.fit(channels, rate, config.spectra)
     frames = stratified([len(trial) for trial in channels], tasks, config.null_sample, round(config.spacing * rate))
 
-    def spread(of: list[np.ndarray]) -> float:
-        rooted = np.concatenate([np.sqrt(distributions(t, rate, config.spectra, floors)[f]) for t, f in zip(of, frames, strict=True)])
-        mean, axes = _principal(rooted, config.num_axes)
-        places = (rooted - mean) @ axes
-        kinds = min(config.null_kinds, len(places))
+    def spreads(of: list[np.ndarray]) -> np.ndarray:
+        rooted = [np.sqrt(distributions(t, rate, config.spectra, floors)[f]) for t, f in zip(of, frames, strict=True)]
+        mean, axes = _principal(np.concatenate(rooted), config.num_axes)
+        places = [(part - mean) @ axes for part in rooted]
         tick()
-        return between(places, KMeans(kinds, n_init="auto", random_state=seed).fit_predict(places))
+        return np.array([_kinds(part, config.null_kinds, seed) for part in (np.concatenate(places), *places)])
 
-    observed = spread(channels)
-    null = np.array([spread([phase_randomised(trial, rng) for trial in channels]) for _ in range(config.num_null)])
-    p = float(null_p_value(np.asarray(observed), null)) if len(null) else float("nan")
-    return Structure(spread=observed, null=null, p_value=p)
+    observed = spreads(channels)
+    null = np.array([spreads([phase_randomised(trial, rng) for trial in channels]) for _ in range(config.num_null)])
+    null = null.reshape(config.num_null, len(observed))
+    none = not config.num_null
+    return Structure(
+        spread=float(observed[0]), null=null[:, 0], trials=np.array(chosen),
+        p_value=float("nan") if none else float(null_p_value(observed[:1], null[:, :1], "two-sided")[0]),
+        by_trial=np.full(len(chosen), np.nan) if none else observed[1:] - null[:, 1:].mean(axis=0),
+    )  # fmt: skip
+
+
+def _kinds(places: np.ndarray, num: int, seed: int) -> float:
+    """Variance between k-means clusters of frames."""
+    num = min(num, len(places))
+    return between(places, KMeans(num, n_init="auto", random_state=seed).fit_predict(places))
 
 
 def _spread(groups: Sequence[str], most: int) -> list[int]:

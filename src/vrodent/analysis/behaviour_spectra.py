@@ -43,7 +43,7 @@ class SpectraConfig:
     lowest: float = 0.3
     highest: float = HIGHEST_FREQUENCY
     omega0: float = 5.0
-    posture: float = 0.25
+    posture: float = 0.1
     smoothing: float = 0.25
     floor: float = 0.25
 

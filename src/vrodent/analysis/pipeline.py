@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from vrodent.analysis import tables
+from vrodent.analysis.behaviour import BEHAVIOUR_CLAIMS, BehaviourConfig, behaviours, judge_behaviour
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.data import Data, file_digest, load, prepare
 from vrodent.analysis.decoding import DecodingConfig
@@ -25,6 +26,8 @@ from vrodent.analysis.dynamics_tables import DYNAMICS_CLAIMS, DynamicsConfig, dy
 from vrodent.analysis.encoding import EncodingConfig
 from vrodent.analysis.events import EventConfig
 from vrodent.analysis.features import FeatureConfig
+from vrodent.analysis.gait import GaitConfig
+from vrodent.analysis.gait_tables import GAIT_CLAIMS, gait, judge_gait
 from vrodent.analysis.perturbation_claims import PERTURBATION_CLAIMS, SUMMARY, judge_perturbation
 from vrodent.analysis.progress import Listener, Progress, silent
 from vrodent.analysis.reader import session_file
@@ -61,6 +64,8 @@ class AnalysisConfig:
         num_bootstrap: resamples of trials for intervals.
         features: of the kinematic features.
         encoding: of the similarity of layers and features.
+        behaviour: of the behaviour map and the ethogram.
+        gait: of strides.
         events: rules by which strides, turns, rears and jumps are found.
         sequences: windows around events.
         dynamics: of rotations and flow.
@@ -77,6 +82,8 @@ class AnalysisConfig:
     num_bootstrap: int = 2000
     features: FeatureConfig = field(default_factory=FeatureConfig)
     encoding: EncodingConfig = field(default_factory=EncodingConfig)
+    behaviour: BehaviourConfig = field(default_factory=BehaviourConfig)
+    gait: GaitConfig = field(default_factory=GaitConfig)
     events: EventConfig = field(default_factory=EventConfig)
     sequences: SequenceConfig = field(default_factory=SequenceConfig)
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
@@ -131,6 +138,9 @@ FINDINGS = "findings"
 
 ANALYSES: tuple[Analysis, ...] = (
     Analysis(name="sessions", compute=tables.sessions, steps=lambda sessions, config: 1, needed=True),
+    Analysis(name="behaviour", compute=behaviours, steps=lambda sessions, config: 30 * sessions + config.behaviour.map.num_null,
+             claims=BEHAVIOUR_CLAIMS, judge=judge_behaviour),
+    Analysis(name="gait", compute=gait, claims=GAIT_CLAIMS, judge=judge_gait),
     Analysis(name="spectra", compute=tables.spectra, claims=SPECTRA_CLAIMS, judge=judge_spectra, needed=True),
     Analysis(name="encoding", compute=tables.encodings, steps=lambda sessions, config: sessions * config.encoding.num_null,
              claims=ENCODING_CLAIMS, judge=judge_encoding, needed=True),
@@ -261,7 +271,11 @@ def _digest(path: Path) -> str:
 
 
 def _flat(config: AnalysisConfig) -> dict[str, Parameter]:
-    flat: dict[str, Parameter] = {}
-    for key, value in dataclasses.asdict(config).items():
-        flat.update({f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value})
-    return flat
+    def leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Parameter]]:
+        for key, value in tree.items():
+            if isinstance(value, dict):
+                yield from leaves(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key, value
+
+    return dict(leaves(dataclasses.asdict(config), ""))
