@@ -8,7 +8,7 @@ from tests.analysis.worlds import two_tasks
 
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.data import Data, prepare
-from vrodent.analysis.pipeline import AnalysisConfig
+from vrodent.analysis.pipeline import Analysis, AnalysisConfig, _attempt
 from vrodent.analysis.rsa import RsaConfig
 from vrodent.analysis.scaling import classical_mds, energy_distance
 from vrodent.analysis.sharing_tables import SharingConfig, judge_sharing, sharing
@@ -139,3 +139,14 @@ def test_few_taps_show_their_intervals_only_and_none_are_said() -> None:
     assert few.notes == ("1 pairs of taps in 1 trial(s); 20 in 2 needed to foretell the second tap.",)
     with pytest.raises(AnalysisError, match="never tapped"):
         timing(prepare([make_session((250, 250), task="two_tap")]), CONFIG, np.random.default_rng(0), lambda: None)
+
+
+def test_a_task_with_one_trial_is_named_where_it_takes_no_part() -> None:
+    """And a feature set that one session lacks is no set of any, which is said too."""
+    data = prepare([make_session((250, 250), task="gaps"), make_session((250,), task="bowl", seed=1)])
+    analysis = Analysis(name="sharing", compute=sharing)
+    found = _attempt(analysis, data, CONFIG, np.random.default_rng(0), lambda: None)
+    assert not found.present
+    assert found.notes == ("sharing needs two tasks with two usable trials each; there is only gaps.",
+                           "bowl has fewer than two usable trials and takes no part.")  # fmt: skip
+    assert any("vision is no feature set of any session" in note for session in data.sessions for note in session.notes)

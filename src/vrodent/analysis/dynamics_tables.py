@@ -156,7 +156,10 @@ def _interval(average: np.ndarray, fit: RotationTest | None, rate: float, config
         return np.full((3, len(_FITTED)), np.nan)
 
     def numbers(data: np.ndarray) -> np.ndarray:
-        rotation = jpca(data, rate, num_components=config.num_components, subtract_mean=False)
+        try:
+            rotation = jpca(data, rate, num_components=config.num_components, subtract_mean=False)
+        except AnalysisError:  # without one condition the rest spans too few dimensions: no interval
+            return np.full(len(_FITTED), np.nan)
         return np.array([rotation.frequency[0], rotation.r2_skew, rotation.r2_full, rotation.ratio])
 
     left_out = np.stack([numbers(np.delete(average, i, axis=0)) for i in range(len(average))])

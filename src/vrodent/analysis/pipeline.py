@@ -48,6 +48,7 @@ from vrodent.analysis.verdicts import (
     judge_encoding,
     judge_spectra,
 )
+from vrodent.analysis.vision import FOLDER as VIDEO_FOLDER
 from vrodent.version import __version__
 
 Tick = Callable[[], None]
@@ -235,11 +236,16 @@ def _compute(
 def _attempt(analysis: Analysis, data: Data, config: AnalysisConfig, rng: np.random.Generator, tick: Tick) -> Result:
     assert analysis.compute is not None
     try:
-        return analysis.compute(data, config, rng, tick)
+        result = analysis.compute(data, config, rng, tick)
     except AnalysisError as error:
         if analysis.needed:
             raise
-        return absent(analysis.name, str(error))
+        result = absent(analysis.name, str(error))
+    if analysis.needed:
+        return result  # these say for themselves what they leave out
+    few = [session.task for session in data.sessions if session not in data.analysable]
+    notes = tuple(f"{task} has fewer than two usable trials and takes no part." for task in few)
+    return dataclasses.replace(result, notes=result.notes + notes)
 
 
 def _is_current(path: Path, fingerprint: str) -> bool:
@@ -267,7 +273,8 @@ def _code() -> str:
 
 
 def _digest(path: Path) -> str:
-    return f"{path.parent.name} {file_digest(path)}"
+    seen = [f"{video.name} {video.stat().st_size}" for video in sorted((path.parent / VIDEO_FOLDER).glob("*.mkv"))]
+    return " ".join([path.parent.name, file_digest(path), *seen])
 
 
 def _flat(config: AnalysisConfig) -> dict[str, Parameter]:

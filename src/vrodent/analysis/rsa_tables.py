@@ -201,7 +201,8 @@ def judge_rsa(result: Result) -> list[Finding]:
         p = float(null_p_value(np.asarray(value), null, "two-sided"))
         says = claim.statistic.replace("last layer less first", f"{layers[-1]} less {layers[0]}")
         out.append(claim.measured(value, low, high, p, null_value=float(null.mean()), statistic=says))
-    if {"forces", "joint_angles_fast"} <= set(sets):
+    seen = {name for name in ("forces", "joint_angles_fast") if name in sets and np.isfinite(result["rsa"][-1, :, sets.index(name)]).any()}
+    if len(seen) == 2:
         out.append(_forces(result, sets.index("forces"), sets.index("joint_angles_fast")))
     return out
 

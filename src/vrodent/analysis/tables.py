@@ -154,7 +154,7 @@ def _spectra_arrays(
             stacked = np.array([[interval[pick] for interval in row] for row in values])
             says = meaning + suffix.replace("_", ", 95 % ")
             arrays[name + suffix] = Quantity(values=stacked, axes=("task", "layer", *axes), unit=unit, meaning=says)
-    arrays |= _layer_contrasts(grid, rng, config)
+    arrays |= _layer_contrasts(grid, rng, config) | _policy_contrast(grid, rng, config)
     unit_layer = np.concatenate([np.full(s.centroid.shape[1], i) for i, s in enumerate(grid[-1])])
     arrays["unit_layer"] = Quantity(values=unit_layer, axes=("unit",), meaning="index of the unit's layer")
     for name in ("centroid", "autocorrelation_time"):
@@ -192,6 +192,20 @@ def _layer_contrasts(grid: list[list[Spectra]], rng: np.random.Generator, config
         q[~np.isnan(p_trial)] = benjamini_hochberg(p_trial[~np.isnan(p_trial)])
         out[f"{name}_contrast_q"] = Quantity(values=q, axes=("task", "layer"), meaning="p-values over trials, corrected for their number")
     return out
+
+
+def _policy_contrast(grid: list[list[Spectra]], rng: np.random.Generator, config: AnalysisConfig) -> dict[str, Quantity]:
+    """Centroid of the last policy layer less that of the first policy layer, paired by trial; NaN with fewer than two policy layers."""
+    values = np.full((4, len(grid)), np.nan)
+    for i, row in enumerate(grid):
+        paired = layer_mean(row[-1].centroid) - layer_mean(row[1].centroid) if len(row) > 2 else np.array([np.nan])
+        if np.isfinite(paired).all():
+            values[:, i] = *(float(x) for x in bootstrap_interval(paired, rng, num=config.num_bootstrap)), sign_flip_p_value(paired, rng)
+    meaning = "centroid of the last policy layer less that of the first policy layer, mean over trials"
+    return {
+        f"policy_contrast{suffix}": Quantity(values=part, axes=("task",), unit="1" if suffix == "_p" else "Hz", meaning=meaning)
+        for suffix, part in zip(("", "_low", "_high", "_p"), values, strict=True)
+    }
 
 
 def _unit_means(values: np.ndarray) -> np.ndarray:

@@ -101,6 +101,8 @@ SPECTRA_CLAIMS = (
           unit="Hz", expected=1, section="timescales", null=_SIGNS),
     Claim(claim="The core remembers longer than policy layers", statistic="autocorrelation time of the last layer less that of the first",
           unit="s", expected=-1, section="timescales", null=_SIGNS),
+    Claim(claim="Of three policy layers the first is slower than the last", expected=1, section="timescales", unit="Hz", null=_SIGNS,
+          statistic="spectral centroid of the last policy layer less that of the first policy layer"),
 )  # fmt: skip
 _SPECTRA_ARRAYS = (("centroid", "spectral centroid"), ("autocorrelation_time", "autocorrelation time"))
 
@@ -119,9 +121,16 @@ def judge_spectra(spectra: Result) -> list[Finding]:
     if len(layers) < 2:
         return []
     out = []
-    for claim, (name, words) in zip(SPECTRA_CLAIMS, _SPECTRA_ARRAYS, strict=True):
+    for claim, (name, words) in zip(SPECTRA_CLAIMS[:2], _SPECTRA_ARRAYS, strict=True):
         value, low, high, p = (float(spectra[f"{name}_contrast{part}"][-1, -1]) for part in ("", "_low", "_high", "_p_trial"))
         out.append(claim.measured(value, low, high, p, statistic=f"{words} of {layers[-1]} less that of {layers[0]}"))
+    if len(layers) > 2:
+        numbers = [float(spectra[f"policy_contrast{part}"][-1]) for part in ("", "_low", "_high", "_p")]
+        says = f"spectral centroid of {layers[-1]} less that of {layers[1]}"
+        remark = "" if len(layers) == 4 else f"this agent has {len(layers) - 1} policy layers, not three"
+        out.append(SPECTRA_CLAIMS[2].measured(*numbers, statistic=says, remark=remark))
+    else:
+        out.append(SPECTRA_CLAIMS[2].not_measured("not measured: the agent has a single policy layer"))
     return out
 
 

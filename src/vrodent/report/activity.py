@@ -162,7 +162,7 @@ def _task_share(result: Result, layers: list[str]) -> str:
     if not np.isfinite(result["task_share"]).any():
         return ""
     figure = plots.dot_rows(["variance between tasks"], layers, *(result[f"task_share{part}"][:, None] for part in ("", "_low", "_high")),
-                            title="share of units’ variance, above chance")  # fmt: skip
+                            title="share above chance")  # fmt: skip
     return key(layers, lines=False) + panels(panel("Variance between tasks", "task-share", figure, "Share of variance between tasks by "
                                                                                                    "layer",
                                                    wide=True)) + tag(

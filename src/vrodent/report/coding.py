@@ -30,8 +30,9 @@ def clusters_and_decoding(page: Page) -> str:
     read = plots.dot_rows(sets, layers, *(np.maximum(decoding[name][at], -0.5) for name in ("r2", "low", "high")),
                           title="held-out variance explained", null=decoding["null_high"][at], p=decoding["p_corrected"][at])  # fmt: skip
     caption = (
-        "Left: as in the paper, the frames of a feature set are cut into clusters, and the similarities between clusters in activity are "
-        "compared with those in the features (debiased CKA of the two matrices). Right: the share of a set’s variance, on trials that took "
+        "First: as in the paper, the frames of a feature set are cut into clusters, and the similarities between clusters in activity are "
+        "compared with those in the features (debiased CKA of the two matrices). Second: the share of a set’s variance, on trials that "
+        "took "
         "no part in the fit, that a linear map from the layer explains; values below −0.5 are drawn there. Bars: 95 % intervals over "
         "trials. "
         "Grey ticks: what a twentieth of the shifted pairings exceed. Open marks do not stand out at p < 0.05, corrected."

@@ -36,7 +36,8 @@ def overlap(page: Page) -> str:
     figure = plots.dot_rows(titles, ["core"], *(result[f"overlap{part}"][None] for part in ("", "_low", "_high")), title="overlap of tasks")
     for trace in figure["data"]:
         trace |= {"name": "overlap", "hovertemplate": "%{x:.3g} (%{customdata[0]:.3g} to %{customdata[1]:.3g})<extra></extra>"}
-        trace["marker"]["color"] = trace["error_x"]["color"] = "var(--accent)"
+        trace["marker"] |= {"color": "var(--accent)", "line": {"width": 0}}
+        trace["error_x"]["color"] = "var(--accent)"
     ticks = {"type": "scatter", "mode": "markers", "x": [float(f"{v:.4g}") for v in result["overlap_null_low"].tolist()],
              "y": list(range(len(sets))), "hoverinfo": "skip", "name": "null, lower end",
              "marker": {"symbol": "line-ns-open", "size": 9, "color": "var(--null)", "line": {"width": 1.5}}}  # fmt: skip
@@ -106,9 +107,9 @@ def sharing(page: Page) -> str:
         tag("p", "In the paper the core is specific to tasks and policy layers are shared across them.", class_="text")
         + panels(panel("Likeness of tasks", "likeness", likeness, "Likeness of tasks in each layer, with intervals"),
                  panel("Reading the task", "task-accuracy", accuracy, "How well the task is read from each layer"))
-        + tag("figcaption", f"Left: debiased CKA between tasks of the mean activity in clusters of "
+        + tag("figcaption", f"First: debiased CKA between tasks of the mean activity in clusters of "
                             f"{set_title(str(result['cluster_set'][0]))} "
-              "that both tasks visit, mean over pairs of tasks. Right: share of held-out frames whose task linear discriminants call "
+              "that both tasks visit, mean over pairs of tasks. Second: share of held-out frames whose task linear discriminants call "
               "rightly; "
               f"chance is {1 / len(tasks):.2f}. Bars: 95 % intervals over trials. Grey ticks: what a twentieth of the null exceeds "
               f"(clusters, "
