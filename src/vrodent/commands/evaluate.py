@@ -40,6 +40,8 @@ class Command:
     """With `teacher`: folders or names of privileged teachers, one for all tasks or one for each of gaps, forage, bowl, two_tap."""
     righting: Path | None = None
     """With `teacher`: the one that brings the rat to its feet in the bowl."""
+    approach: Path | None = None
+    """With `teacher`: the one that walks to the orb of two_tap."""
     speeds: tuple[float, float, float, float] = (0.8, 0.5, 0.5, 0.4)
     """With `teacher`: m/s that it walks at in gaps, forage, bowl and two_tap."""
     out: Path | None = None
@@ -90,5 +92,5 @@ class Command:
             from vrodent.commands.teachers import find_teachers
 
             with usage():
-                return find_teachers(self.teacher, self.righting, self.speeds, self.tasks), False
+                return find_teachers(self.teacher, self.righting, self.approach, self.speeds, self.tasks), False
         return find_animal(self.agent).agent, True

@@ -7,20 +7,21 @@ from pathlib import Path
 
 from vrodent.task import TASK_NAMES
 from vrodent.training.teachers.store import find_teacher, load_teacher
-from vrodent.training.teachers.task_teacher import RightingTeacher, TaskTeacher, righting_teacher, task_teachers
+from vrodent.training.teachers.task_teacher import SwitchingTeacher, TaskTeacher, approaching_teacher, righting_teacher, task_teachers
 
 SPEEDS = (0.8, 0.5, 0.5, 0.4)
 """m/s at which teachers walk in gaps, forage, bowl and two_tap, unless told otherwise."""
 
 
 def find_teachers(
-    words: Sequence[Path], righting: Path | None, speeds: Sequence[float], tasks: Sequence[str]
-) -> dict[str, TaskTeacher | RightingTeacher]:
+    words: Sequence[Path], righting: Path | None, approach: Path | None, speeds: Sequence[float], tasks: Sequence[str]
+) -> dict[str, TaskTeacher | SwitchingTeacher]:
     """A teacher for each task.
 
     Args:
         words: folders or names of packaged teachers; one for all tasks, or one for each of the four.
         righting: the one that brings the rat to its feet in the bowl; None leaves the bowl to its teacher alone.
+        approach: the one that walks to the orb of two_tap; None leaves that, too, to its teacher.
         speeds: m/s to walk at in each of the four tasks.
         tasks: for which teachers are wanted.
 
@@ -34,7 +35,9 @@ def find_teachers(
     loaded = {name: load_teacher(find_teacher(name)).teacher for name in dict.fromkeys(names)}
     experts = {task: loaded[name] for task, name in zip(TASK_NAMES, names, strict=True)}
     told: dict[str, float] = dict(zip(TASK_NAMES, speeds, strict=True))
-    found: dict[str, TaskTeacher | RightingTeacher] = dict(task_teachers(experts, {task: told[task] for task in tasks}))
+    found: dict[str, TaskTeacher | SwitchingTeacher] = dict(task_teachers(experts, {task: told[task] for task in tasks}))
     if righting is not None and "bowl" in found:
         found["bowl"] = righting_teacher(experts["bowl"], load_teacher(find_teacher(righting)).teacher, told["bowl"])
+    if approach is not None and "two_tap" in found:
+        found["two_tap"] = approaching_teacher(load_teacher(find_teacher(approach)).teacher, experts["two_tap"], told["two_tap"])
     return found

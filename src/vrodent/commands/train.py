@@ -53,6 +53,8 @@ class Command:
     righting: Path | None = None
     """A teacher's folder, or the name of a packaged one, that brings the rat to its feet in the bowl; the teacher of the bowl then has it
     only while it stands."""
+    approach: Path | None = None
+    """A teacher's folder, or the name of a packaged one, that walks to the orb of two_tap; the teacher of two_tap has it only near by."""
     speeds: tuple[float, float, float, float] = SPEEDS
     """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
     evaluation_trials: int = 0
@@ -81,7 +83,7 @@ class Command:
             if self.config.learner.loss.teaching is not None and self.config.learner.loss.policy_weight == 0.0:
                 raise ValueError("This preset learns from a teacher only: name one by --teacher, `locomotion` for the packaged one.")
             return None
-        return dict(find_teachers(self.teacher, self.righting, self.speeds, self.config.tasks))
+        return dict(find_teachers(self.teacher, self.righting, self.approach, self.speeds, self.config.tasks))
 
     def _scores(self, agent: Agent, update: int) -> dict[str, float]:
         """Mean return, and the task's own measure, of each task."""

@@ -87,8 +87,7 @@ def test_slopes_grow_with_walking_on_and_orbs_with_second_taps():
     slopes.difficulty[0] = 1.0
     heights.append(slopes.arena(0).hfield.max())
     np.testing.assert_allclose(heights[0] / heights[1], flat, rtol=0.1)  # bumps are drawn anew
-    slopes.tracking_sum[0] = 20.0
-    slopes.grow(0, fell=False)
+    slopes.grow(0, fell=True)
     assert slopes.difficulty[0] < 1.0
     orbs.difficulty[0] = 0.5
     for touched, twice, change in ((2, 0, 0.0), (2, 1, 0.06), (3, 2, 0.12), (0, 0, -0.015), (6, 0, 0.06)):

@@ -11,7 +11,7 @@ from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.normaliser import RunningMoments
 from vrodent.training.teachers.practice import PracticeConfig
 from vrodent.training.teachers.store import find_teacher, load_teacher
-from vrodent.training.teachers.task_teacher import righting_teacher, task_teachers
+from vrodent.training.teachers.task_teacher import approaching_teacher, righting_teacher, task_teachers
 from vrodent.training.teachers.teach import Schooling, TeachConfig, config_from_json
 from vrodent.training.teachers.transitions import ReplayConfig
 from vrodent.training.tree_folder import CheckpointError
@@ -139,12 +139,27 @@ def test_a_lying_rat_is_righted_and_a_standing_one_walked():
     env.physics.fields.qpos[:, 3:7] = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]  # on its feet; on its back
     env.physics.fields.forward()
     mean, log_std = both.act(both.observe(env))
-    standing, lying = both.walker.act(both.walker.observe(env)), both.righter.act(both.righter.observe(env))
+    standing, lying = both.usual.act(both.usual.observe(env)), both.special.act(both.special.observe(env))
     np.testing.assert_allclose(mean, [standing[0][0], lying[0][1]], rtol=1e-5)
     np.testing.assert_allclose(log_std, [standing[1][0], lying[1][1]], rtol=1e-5)
-    plain = np.asarray(righter.act(both.righter.observe(env))[0])[1]
+    plain = np.asarray(righter.act(both.special.observe(env))[0])[1]
     expected = np.clip(env.standing_ctrl + np.stack([0.5 * standing[0][0], plain]), -1.0, 1.0)
     np.testing.assert_allclose(both.ctrl(env), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_walker_has_the_rat_until_the_orb_is_near():
+    walker = load_teacher(find_teacher("locomotion")).teacher
+    both = approaching_teacher(walker, Teacher(jax.random.key(5), walker.config), speed=0.4)
+    env = make("two_tap", num_worlds=2, seed=1, camera=False, physics="training")
+    env.reset()
+    env.physics.fields.qpos[:, :2] = env.arenas.targets[:, 0, :2] - [[0.5, 0.0], [0.1, 0.0]]
+    env.physics.fields.forward()
+    mean, _ = both.act(both.observe(env))
+    far, near = both.usual.act(both.usual.observe(env))[0], both.special.act(both.special.observe(env))[0]
+    np.testing.assert_allclose(mean, [far[0], near[1]], rtol=1e-5)
+    env.physics.fields.qpos[:, 3:7] = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]
+    env.physics.fields.forward()
+    assert both.hopeless(env).tolist() == [False, True]
 
 
 def test_exploration_noise_lasts_as_long_as_it_is_told_to(tmp_path):

@@ -14,6 +14,7 @@ from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, 
 from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.privileged import observe
 
+_NEAR_ORB = 0.2  # m in the plane from torso to orb
 _ON_ITS_FEET = 0.5  # cosine between an up-vector and the vertical above which the rat is left to walk
 _LYING = 0.1  # cosine between an up-vector and the vertical, a little below the 0.3 at which its practice ended
 
@@ -55,7 +56,8 @@ class TaskTeacher:
         if self.guide.ground is Ground.BOWL:
             return np.zeros(env.num_worlds, bool)
         at = pose(env.physics.fields, env.index)
-        return (at.rotation[:, 2, 2] < _LYING) | (at.pelvis[:, 2, 2] < _LYING)
+        least = -_LYING if self.guide.ground is Ground.TAP else _LYING  # a rat that rears may lean back
+        return (at.rotation[:, 2, 2] < least) | (at.pelvis[:, 2, 2] < _LYING)
 
     def ctrl(self, env: CpuSimulation) -> np.ndarray:
         """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
@@ -63,45 +65,68 @@ class TaskTeacher:
         return np.clip(env.standing_ctrl + self.unit * mean, -1.0, 1.0)
 
 
-class RightingTeacher:
-    """Two teachers in one task: one brings a lying rat to its feet, the other takes a standing one where it is to go.
+class SwitchingTeacher:
+    """Two teachers in one task, of which one has the rat at special moments and the other for the rest.
 
     Args:
-        walker: for the rat on its feet.
-        righter: for the rat on its side or back, with a guide of `Ground.BOWL`.
+        usual: for the rest.
+        special: for the special moments.
+        when: (world,) bool of a simulation, whether this moment is special.
+        gives_up: whether the usual one gives up episodes, see `TaskTeacher.hopeless`.
 
     Raises:
         ValueError: their labels are in different units.
     """
 
-    def __init__(self, walker: TaskTeacher, righter: TaskTeacher):
-        if walker.unit != righter.unit:
-            raise ValueError(f"Both teachers must label in one unit, but they do in {walker.unit} and {righter.unit}.")
-        self.walker, self.righter = walker, righter
+    def __init__(
+        self, usual: TaskTeacher, special: TaskTeacher, when: Callable[[CpuSimulation], np.ndarray], *, gives_up: bool = True
+    ):
+        if usual.unit != special.unit:
+            raise ValueError(f"Both teachers must label in one unit, but they do in {usual.unit} and {special.unit}.")
+        self.usual, self.special, self.when, self.gives_up = usual, special, when, gives_up
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
-        """(world, 1 + 2 n): whether the rat lies, and what either teacher sees."""
-        at = pose(env.physics.fields, env.index)
-        lies = np.minimum(at.rotation[:, 2, 2], at.pelvis[:, 2, 2]) < _ON_ITS_FEET
-        return np.concatenate([lies[:, None], self.walker.observe(env), self.righter.observe(env)], axis=1, dtype=np.float32)
+        """(world, 1 + 2 n): whether the moment is special, and what either teacher sees."""
+        parts = self.when(env)[:, None], self.usual.observe(env), self.special.observe(env)
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def act(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log standard deviation, each (world, 38), as either teacher's."""
-        lies, (walking, righting) = observation[:, :1] > 0.5, np.split(observation[:, 1:], 2, axis=1)
-        pairs = zip(self.righter.act(righting), self.walker.act(walking), strict=True)
-        mean, log_std = (np.where(lies, low, high) for low, high in pairs)
+        special, (usually, specially) = observation[:, :1] > 0.5, np.split(observation[:, 1:], 2, axis=1)
+        pairs = zip(self.special.act(specially), self.usual.act(usually), strict=True)
+        mean, log_std = (np.where(special, one, other) for one, other in pairs)
         return mean, log_std
+
+    def hopeless(self, env: CpuSimulation) -> np.ndarray:
+        """(world,) bool, as the special teacher has it."""
+        return self.special.hopeless(env) if self.gives_up else np.zeros(env.num_worlds, bool)
 
     def ctrl(self, env: CpuSimulation) -> np.ndarray:
         """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
         mean, _ = self.act(self.observe(env))
-        return np.clip(env.standing_ctrl + self.walker.unit * mean, -1.0, 1.0)
+        return np.clip(env.standing_ctrl + self.usual.unit * mean, -1.0, 1.0)
 
 
-def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> RightingTeacher:
+def _lies(env: CpuSimulation) -> np.ndarray:
+    at = pose(env.physics.fields, env.index)
+    return np.minimum(at.rotation[:, 2, 2], at.pelvis[:, 2, 2]) < _ON_ITS_FEET
+
+
+def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> SwitchingTeacher:
     """Out of the bowl: to its feet, then away from the centre at a speed in m/s, over slopes as over open ground."""
     outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT))
-    return RightingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0)))
+    return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0)), _lies, gives_up=False)
+
+
+def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float) -> SwitchingTeacher:
+    """Two taps: the walker brings the rat to within 20 cm of the orb at a speed in m/s, then the tapper has it."""
+    walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT), TwoTapGuide(speed=speed)
+
+    def near(env: CpuSimulation) -> np.ndarray:
+        offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
+        return np.linalg.norm(offset[:, :2], axis=1) < _NEAR_ORB
+
+    return SwitchingTeacher(TaskTeacher(walker, walk), TaskTeacher(tapper, tap), near)
 
 
 def task_teachers(teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float]) -> dict[str, TaskTeacher]:
