@@ -108,7 +108,8 @@ class _Run:
         self.config = config
         self.keeps_normaliser = origin is not None
         self.lineage = origin.lineage if origin else ()
-        self.method, self.origin = options.method, str(options.start) if origin else f"initial weights, seed {config.seed}"
+        self.method = options.method
+        self.origin = options.start.name if options.start is not None else f"initial weights, seed {config.seed}"
         agent = origin.agent if origin else Agent(config.agent, seed=config.seed, stance=_stance())
         self.learned = initial_learned(config.learner, agent, len(config.tasks), config.total_updates)
         self.fleet = Fleet(config, config.collection.worlds, copy_of(agent), store.replay, options.teachers)
