@@ -110,10 +110,11 @@ def test_the_time_course_is_the_average_after_the_event() -> None:
     session = turning_session(activity_core_c=core)
     tap = occurrences(session, "first_tap")
     trials = layer_trials(session, "core", tap.used, "c")
-    course = time_course(trials, tap.events, 50.0, 0.2)  # the second tap is too close to the end of its trial
+    course = time_course(trials, tap.events, 50.0, 0.0, 0.2)  # the second tap is too close to the end of its trial
     assert course.shape == (11, 8) and course[:, 0].tolist() == list(range(11))
+    assert time_course(trials, tap.events, 50.0, 0.1, 0.2)[:, 0].tolist() == [0.0] * 5 + list(range(11))
     with pytest.raises(AnalysisError, match="none of 2 events"):
-        time_course(trials, tap.events, 50.0, 7.0)
+        time_course(trials, tap.events, 50.0, 0.0, 7.0)
 
 
 def test_choices_are_nested_and_complete() -> None:

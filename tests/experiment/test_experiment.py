@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.analysis.test_perturbation_table import LAST, experiment
 from tests.recording.tiny import TinyAgent
 from tests.recording.turner import CAUSE, Turner
 
@@ -14,7 +15,7 @@ from vrodent.analysis import AnalysisError, Result, load_session
 from vrodent.cli import main
 from vrodent.commands import perturb as command
 from vrodent.commands.animals import Animal
-from vrodent.experiment import PerturbConfig, check_session, perturb, plan
+from vrodent.experiment import PerturbConfig, add_to_study, check_session, perturb, plan
 from vrodent.experiment.run import LEDGER
 from vrodent.recording import RecordingError, VideoConfig, Window, record
 
@@ -130,7 +131,8 @@ def test_zero_and_noise(turner, session) -> None:
 
 def test_driving_units_with_the_time_course_of_a_turn_elicits_turns(turner, session, tmp_path) -> None:
     config = PerturbConfig(task="two_tap", mode="activate", event="turn_left", ks=(1, 2), selections=("top",), trials=2, time_limit=2.3,
-                           variable="h", course=0.2, within=0.04, window=Window(times=(0.9, 1.9), duration=0.2), **QUICK)  # fmt: skip
+                           variable="h", lead=0.3, course=0.1, within=0.02,
+                           window=Window(times=(0.7, 1.7), duration=0.4), **QUICK)  # fmt: skip
     result = Result.load(perturb(turner, session, config, tmp_path, lineage=LINEAGE))
     assert result.name == "perturbation_two_tap_activation" and (result["openings"] == 2).all()
     share = dict(zip(zip(result["condition_layer"], result["condition_k"], strict=True), result["elicited_share"], strict=True))
@@ -138,7 +140,7 @@ def test_driving_units_with_the_time_course_of_a_turn_elicits_turns(turner, sess
     assert share["", 0] == share["core", 1] == share["core", 2] == 0.0
     assert share["policy0", 1] == share["policy0", 2] == 1.0
     course = plan(turner, session, config).jobs[3].interventions[0].course
-    assert course.shape[0] == 11
+    assert course.shape[0] == 21
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,8 @@ def test_a_perturbed_session_is_refused(turner, session, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"trials": 0}, "trials"), ({"noise": 0.0}, "noise"), ({"course": -1.0}, "course"), ({"ks": (2, 2)}, "twice"),
+        ({"trials": 0}, "trials"), ({"noise": 0.0}, "noise"), ({"course": -1.0}, "course"),
+        ({"lead": -1.0}, "lead"), ({"ks": (2, 2)}, "twice"),
         ({"selections": ()}, "selections"), ({"mode": "activate", "to": "zero"}, "to='zero'"), ({"seed": -3}, "-3"),
         ({"window": Window(times=(40.0,))}, "opens at 40 s"), ({"window": Window(after="fall")}, "'fall' in two_tap"),
     ],
@@ -217,9 +220,25 @@ def test_the_command_runs_an_experiment_and_leaves_its_settings(known, session, 
         (["--layers", "policy9"], "no layer 'policy9'"),
         (["--after", "orb_taken"], "no event or behaviour 'orb_taken' in two_tap"),
         (["--study", "somewhere"], "not both"),
+        (["--session", "None", "--study", "somewhere"], "somewhere holds no analysed study"),
     ],
 )
 def test_the_command_says_what_was_wrong(known, session, tmp_path, capsys, words, says: str) -> None:
     assert main(["perturb", "turner", *QUICKLY, "--session", str(session.path), "--out", str(tmp_path / "out"), *words]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "out" / LEDGER).exists()
+
+
+def test_an_experiment_joins_its_study_and_what_follows_from_all_of_them(tmp_path, monkeypatch) -> None:
+    judged = []
+    monkeypatch.setattr("vrodent.experiment.run.judge", judged.append)
+    first, other = (experiment(i, speed={LAST: 0.3}, name=f"perturbation_{task}") for i, task in enumerate(("gaps", "bowl")))
+    (tmp_path / "out" / "films").mkdir(parents=True)
+    (tmp_path / "out" / "films" / "beside.mp4").write_bytes(b"film")
+    results = tmp_path / "results"
+    add_to_study(first.save(tmp_path / "out"), results)
+    add_to_study(other.save(tmp_path / "other"), results)
+    summary = Result.load(results / "perturbation.json")
+    assert summary["experiment"].tolist() == ["perturbation_bowl", "perturbation_gaps"]
+    assert summary["experiments"][0] == 2 and judged == [results, results]
+    assert (results / "films" / "beside.mp4").is_file()

@@ -160,13 +160,13 @@ def layer_trials(session: Session, layer: str, used: np.ndarray, variable: Varia
     return [np.asarray(activity[session.frames(trial)], float) for trial in used.tolist()]
 
 
-def time_course(trials: Sequence[np.ndarray], events: Sequence[tuple[int, int]], rate: float, duration: float) -> np.ndarray:
-    """(frame, unit) average activity from an event on, for `duration` s: what units are driven with.
+def time_course(trials: Sequence[np.ndarray], events: Sequence[tuple[int, int]], rate: float, before: float, after: float) -> np.ndarray:
+    """(frame, unit) average activity from `before` s before an event to `after` s after it: what units are driven with.
 
     Raises:
-        AnalysisError: NaN, or no event that far from the end of its trial.
+        AnalysisError: NaN, or no event that far from the ends of its trial.
     """
-    return peri_event(trials, events, rate, 0.0, duration).activity.mean(axis=0)
+    return peri_event(trials, events, rate, before, after).activity.mean(axis=0)
 
 
 def default_ks(size: int) -> tuple[int, ...]:

@@ -71,8 +71,10 @@ class Command:
     """Seconds that it lasts; to the end of the trial unless given."""
     until: tuple[str, ...] = ()
     """Events or behaviours that end it."""
+    lead: float = 0.3
+    """Seconds of the time course before the event or behaviour that units are driven with."""
     course: float = 1.0
-    """Seconds of the time course that units are driven with."""
+    """Seconds of it after that."""
     success_at: float | None = None
     """How much of the task's measure makes a trial a success: 1 gap, 1 orb, 2 m, 1 double tap unless given."""
     deterministic: bool = False
@@ -113,10 +115,10 @@ class Command:
             f"{len(planned.k)} conditions of {config.trials} trials, {longest:.0f} minutes of simulated time at most; units ranked by "
             f"{planned.event}, which happened {planned.happened} times", file=sys.stderr,
         )  # fmt: skip
-        save_resolved(out / "settings.json", "perturb", self)
         with recording_bar(f"perturbing {animal.name} in {self.task}") as progress:
             path = perturb(animal.agent, session, config, out, lineage=animal.lineage, planned=planned, progress=progress,
                            overwrite=self.overwrite)  # fmt: skip
+        save_resolved(out / "settings.json", "perturb", self)
         if self.study is not None:
             add_to_study(path, self.study / "results")
         result = Result.load(path)
@@ -133,9 +135,9 @@ class Command:
                             until=self.until)  # fmt: skip
         return PerturbConfig(
             task=self.task, mode=self.mode, to=self.to, noise=self.noise, event=self.event, layers=self.layers, ks=self.ks,
-            selections=self.selections, variable=self.variable, trials=self.trials, seed=self.seed, window=window, course=self.course,
-            success_at=self.success_at, deterministic=self.deterministic, physics=self.physics, num_worlds=self.num_worlds,
-            num_threads=self.num_threads, time_limit=self.time_limit, films=self.films,
+            selections=self.selections, variable=self.variable, trials=self.trials, seed=self.seed, window=window, lead=self.lead,
+            course=self.course, success_at=self.success_at, deterministic=self.deterministic, physics=self.physics,
+            num_worlds=self.num_worlds, num_threads=self.num_threads, time_limit=self.time_limit, films=self.films,
         )  # fmt: skip
 
     def _session(self, animal: Animal, out: Path, trials: int) -> Session:
@@ -145,6 +147,8 @@ class Command:
 
         path = self.session
         if self.study is not None:
+            if not (self.study / "results" / "findings.json").is_file():
+                raise UsageError(f"{self.study} holds no analysed study; make one: vrodent study {self.agent} --out {self.study}")
             path = self.study / "sessions" / f"{animal.name}-{self.task}"
         if path is None:
             path = out / "session"

@@ -25,6 +25,7 @@ from vrodent.analysis.perturbation import (
     time_course,
 )
 from vrodent.analysis.session import Session
+from vrodent.behaviour import BEHAVIOURS
 from vrodent.recording.closed_loop import Job, LoopConfig
 from vrodent.recording.intervention import Intervention, layer_sizes_of
 from vrodent.recording.mind import ActingAgent
@@ -65,8 +66,9 @@ class PerturbConfig:
         trials: of every condition, each in an arena of its own.
         seed: of arenas, actions' noise and choices. Sessions are recorded with 0 by default: another seed makes other arenas.
         window: when units are perturbed; None for the whole trial, or, to activate, from 2 s on every 3 s.
-        course: s that units are driven.
-        within: s after an opening of the window in which the behaviour counts as elicited, beyond `course` when activating.
+        lead, course: s before and after the event: units are driven with that part of their average time course. A behaviour is told only
+            once it has held for a while; its beginning lies in the lead.
+        within: s after an opening of the window in which the behaviour counts as elicited, beyond the time that units are driven.
         success_at: how much of the task's measure makes a trial a success; None for that of `SUCCESS`.
         num_null: shifts of the windows in ranking.
         num_bootstrap: resamples for intervals.
@@ -86,6 +88,7 @@ class PerturbConfig:
     trials: int = 10
     seed: int = 1
     window: Window | None = None
+    lead: float = 0.3
     course: float = 1.0
     within: float = 0.5
     success_at: float | None = None
@@ -103,6 +106,8 @@ class PerturbConfig:
         for name, least in (("trials", 1), ("num_null", 20), ("num_bootstrap", 100)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+        if self.lead < 0:
+            raise ValueError(f"lead must not be negative, got {self.lead}.")
         for name in ("noise", "course", "within"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
@@ -124,10 +129,15 @@ class PerturbConfig:
             num_threads=self.num_threads, time_limit=self.time_limit, variable=self.overwritten, window=self.window or Window(),
         )  # fmt: skip
         if self.window is None and self.mode == "activate":
-            times = np.arange(2.0, max(loop.seconds - self.course, 2.01), 3.0)
-            window = Window(times=tuple(float(time) for time in times), duration=self.course)
+            times = np.arange(2.0, max(loop.seconds - self.driven, 2.01), 3.0)
+            window = Window(times=tuple(float(time) for time in times), duration=self.driven)
             return dataclasses.replace(loop, window=window)
         return loop
+
+    @property
+    def driven(self) -> float:
+        """s that units are driven when activating."""
+        return self.lead + self.course
 
     @property
     def overwritten(self) -> Literal["h", "c"]:
@@ -215,7 +225,7 @@ def plan(agent: ActingAgent, session: Session, config: PerturbConfig, films: Pat
     """
     sizes = layer_sizes_of(agent)
     layers = _layers(config, sizes)
-    found = occurrences(session, config.event or _preferred(session, config.task), config.overwritten)
+    found = occurrences(session, config.event or _preferred(session, config), config.overwritten)
     if config.event is None:
         found = found._replace(notes=(*found.notes, f"Units were ranked by {found.name!r}, which happened {len(found.events)} times."))
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(0,)))
@@ -253,14 +263,16 @@ def _layers(config: PerturbConfig, sizes: dict[str, int]) -> tuple[str, ...]:
     return layers
 
 
-def _preferred(session: Session, task: str) -> str:
+def _preferred(session: Session, config: PerturbConfig) -> str:
     happened = counts(session)
-    for name in PREFERRED[task]:
+    # What happens in the task depends on where the animal is; only movements can be elicited anywhere.
+    preferred = [name for name in PREFERRED[config.task] if config.mode == "inactivate" or name in BEHAVIOURS]
+    for name in preferred:
         if happened.get(name, 0) >= _OFTEN:
             return name
     listed = ", ".join(f"{name} {count}" for name, count in happened.items() if count) or "nothing"
     raise AnalysisError(
-        f"None of {', '.join(PREFERRED[task])} happened at least {_OFTEN} times in session {session.identifier!r}. What happened there: "
+        f"None of {', '.join(preferred)} happened at least {_OFTEN} times in session {session.identifier!r}. What happened there: "
         f"{listed}. Name one with --event, or record more trials."
     )
 
@@ -276,7 +288,7 @@ def _values(trials: Sequence[np.ndarray], found: Occurrences, config: PerturbCon
     joined = np.concatenate(trials)
     nothing = np.zeros(joined.shape[1])
     if config.mode == "activate":
-        return time_course(trials, found.events, RATE, config.course), nothing
+        return time_course(trials, found.events, RATE, config.lead, config.course), nothing
     if config.to == "noise":
         return nothing[None], config.noise * joined.std(axis=0)
     return (joined.mean(axis=0) if config.to == "mean" else nothing)[None], nothing

@@ -173,7 +173,7 @@ def _films(planned: Plan, out: Path) -> dict[int, str]:
 def _result(planned: Plan, trials: Sequence[LoopTrial], config: PerturbConfig, films: Mapping[int, str], session: Session) -> Result:
     measure, least = config.success
     shape = (len(planned.k), config.trials)
-    horizon = round(((config.course if config.mode == "activate" else 0.0) + config.within) * RATE)
+    horizon = round(((config.driven if config.mode == "activate" else 0.0) + config.within) * RATE)
     values = {name: np.zeros(shape) for name in MEASURES}
     success, openings, elicited = np.zeros(shape, bool), np.zeros(shape, int), np.zeros(shape, int)
     for condition, job, trial in zip(planned.condition.tolist(), planned.jobs, trials, strict=True):
