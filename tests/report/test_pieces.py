@@ -59,6 +59,12 @@ def test_a_section_is_left_out_without_its_result_and_says_why_an_analysis_was_n
     assert section.content(Page(results={"jumps": there}, sessions=tmp_path, clips=ClipConfig())) == "shown"
 
 
+def test_a_table_that_stacks_names_its_columns_in_every_row_and_links_where_there_is_something() -> None:
+    made = table(("claim", "p"), (("a", "0.1"), ("b", "0.2")), caption="c", links=("#x", ""), stacked=True)
+    assert '<th scope="row"><a href="#x">a</a></th><td data-label="p">0.1</td>' in made
+    assert '<th scope="row">b</th><td data-label="p">0.2</td>' in made and '<table class="stacked">' in made
+
+
 @pytest.mark.parametrize(
     ("lineage", "trained", "says"),
     [

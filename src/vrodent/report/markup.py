@@ -44,7 +44,7 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
 
 def table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, numeric: Sequence[int] = (), id_: str = "",
-    links: Sequence[str] = (),
+    links: Sequence[str] = (), stacked: bool = False,
 ) -> str:  # fmt: skip
     """A table in a box that scrolls by itself. Cells are escaped; columns in `numeric` are set flush right.
 
@@ -54,19 +54,22 @@ def table(
         caption: what the table shows.
         numeric: indices of number columns.
         id_: element id, for links to it.
-        links: where each row's first cell leads; () for no links.
+        links: where each row's first cell leads; "" or () for no link.
+        stacked: in a narrow window every row becomes a list of its cells, each under the name of its column.
     """
     kind = ["number" if i in numeric else "" for i in range(len(columns))]
     head = "".join(tag("th", escape(name), scope="col", **_class(kind[i])) for i, name in enumerate(columns))
-    body = "".join(_row(row, kind, links[i] if links else "") for i, row in enumerate(rows))
-    identity = {"id": id_} if id_ else {}
+    labels = list(columns) if stacked else []
+    body = "".join(_row(row, kind, links[i] if links else "", labels) for i, row in enumerate(rows))
+    identity = ({"id": id_} if id_ else {}) | ({"class_": "stacked"} if stacked else {})
     whole = tag("table", tag("caption", escape(caption)) + tag("thead", tag("tr", head)) + tag("tbody", body), **identity)
     return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
-def _row(row: Sequence[str], kind: Sequence[str], link: str) -> str:
+def _row(row: Sequence[str], kind: Sequence[str], link: str, labels: Sequence[str]) -> str:
     first = tag("a", escape(row[0]), href=link) if link else escape(row[0])
-    rest = "".join(tag("td", escape(cell), **_class(kind[i])) for i, cell in enumerate(row) if i)
+    label = [{"data_label": name} for name in labels] or [{}] * len(row)
+    rest = "".join(tag("td", escape(cell), **_class(kind[i]), **label[i]) for i, cell in enumerate(row) if i)
     return tag("tr", tag("th", first, scope="row", **_class(kind[0])) + rest)
 
 

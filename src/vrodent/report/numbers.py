@@ -81,7 +81,7 @@ def findings(result: Result, sections: Collection[str]) -> str:
         "Reproduced: the 95 % interval over trials lies on the claim’s side of 0, and p < 0.05 against the null. Opposite: on the other "
         "side. Undecided: neither, or not measured."
     )
-    return table(columns, rows, caption=caption, numeric=(2, 3, 4), id_="findings", links=links) + csv_button("findings")
+    return table(columns, rows, caption=caption, numeric=(2, 3, 4), id_="findings", links=links, stacked=True) + csv_button("findings")
 
 
 def _titled(text: str) -> str:
