@@ -73,7 +73,7 @@ def first_clips(session: Path, config: ClipConfig) -> Clips | None:
     return Clips(trial=int(stem.removeprefix("trial_")), film=_address(film), eye=_address(eye), size=len(film) + len(eye))
 
 
-def shrink(path: Path, config: ClipConfig, width: int, *, smooth: bool = True) -> bytes:
+def shrink(path: Path, config: ClipConfig, width: int, *, smooth: bool = True, start: float = 0.0) -> bytes:
     """A video as MP4 that every browser plays: its first seconds, at the given width and rate.
 
     Args:
@@ -81,6 +81,7 @@ def shrink(path: Path, config: ClipConfig, width: int, *, smooth: bool = True) -
         config: length, rate and quality.
         width: pixels, even.
         smooth: interpolate when resizing; else repeat pixels.
+        start: s, where the part begins.
 
     Raises:
         ReportError: it cannot be read or holds no pictures.
@@ -89,7 +90,7 @@ def shrink(path: Path, config: ClipConfig, width: int, *, smooth: bool = True) -
     try:
         with av.open(buffer, mode="w", format="mp4") as target:
             stream: av.VideoStream | None = None
-            for count, frame in enumerate(_frames(path, config)):
+            for count, frame in enumerate(_frames(path, config, start)):
                 height = round(frame.height * width / frame.width / 2) * 2
                 if stream is None:
                     stream = _stream(target, config, width, height)
@@ -104,14 +105,14 @@ def shrink(path: Path, config: ClipConfig, width: int, *, smooth: bool = True) -
     return buffer.getvalue()
 
 
-def _frames(path: Path, config: ClipConfig) -> Iterator[av.VideoFrame]:
+def _frames(path: Path, config: ClipConfig, start: float) -> Iterator[av.VideoFrame]:
     with av.open(str(path)) as source:
         rate = float(source.streams.video[0].average_rate or config.rate)
         step = max(1, round(rate / config.rate))
         for i, frame in enumerate(source.decode(video=0)):
-            if i / rate >= config.seconds:
+            if i / rate >= start + config.seconds:
                 return
-            if i % step == 0:
+            if i % step == 0 and i / rate >= start:
                 # By way of RGB: converting the lossless video's planes directly would stretch its brightness.
                 yield av.VideoFrame.from_ndarray(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8), format="rgb24")
 
@@ -135,3 +136,17 @@ def video_address(path: Path, config: ClipConfig, width: int) -> str:
 
 def _address(video: bytes) -> str:
     return "data:video/mp4;base64," + base64.b64encode(video).decode() if video else ""
+
+
+def video_part(path: Path, config: ClipConfig, width: int, start: float, *, smooth: bool = True) -> str:
+    """A part of a video, shrunk, as a data address; "" if the video ends before it.
+
+    Raises:
+        ReportError: it cannot be read.
+    """
+    try:
+        with av.open(str(path)) as source:
+            length = float(source.duration or 0) / av.time_base
+    except (FFmpegError, OSError) as error:
+        raise ReportError(f"{path} cannot be read as a video ({error}); record the session again.") from error
+    return _address(shrink(path, config, width, smooth=smooth, start=start)) if length - start > 0.3 else ""

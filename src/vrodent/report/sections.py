@@ -6,6 +6,7 @@ from html import escape
 
 from vrodent.report import numbers
 from vrodent.report.activity import dynamics, dynamics_methods, sequences, sequences_methods, timing, timing_methods
+from vrodent.report.behaviour import behaviour, behaviour_methods, gait, gait_methods
 from vrodent.report.clips import first_clips
 from vrodent.report.coding import clusters_and_decoding, coding_methods
 from vrodent.report.contents import Page, Section
@@ -21,6 +22,8 @@ SECTIONS: tuple[Section, ...] = (
     Section(key="findings", title="Findings", show=lambda page: _findings(page)),
     Section(key="tasks", title="The tasks", show=lambda page: _tasks(page)),
     Section(key="trials", title="Trials", show=lambda page: _trials(page)),
+    Section(key="behaviour", title="Behaviour", needs=("behaviour",), show=behaviour, methods=behaviour_methods),
+    Section(key="gait", title="Gait", needs=("gait",), show=gait, methods=gait_methods),
     Section(key="timescales", title="Timescales of units", needs=("spectra",), show=lambda page: timescales(page.results["spectra"]),
             methods=spectra_methods),
     Section(key="encoding", title="What the layers encode", needs=("encoding",), show=lambda page: similarities(page.results["encoding"]),

@@ -28,6 +28,25 @@
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
       toImageButtonOptions: { format: "svg", filename: source.dataset.figure },
     });
+    if (figure.preview) preview(place, figure.preview);
+  };
+
+  // Pointing at a region of the behaviour map shows its clip beside the map.
+  const preview = (place, kind) => {
+    if (place.dataset.wired) return;
+    place.dataset.wired = "yes";
+    const box = document.getElementById(`${kind}-preview`);
+    const show = ({ points }) => {
+      const card = document.getElementById(`${kind}-${points[0].customdata}`);
+      if (!card || box.dataset.shown === card.id) return;
+      const copy = card.cloneNode(true);
+      copy.removeAttribute("id");
+      box.dataset.shown = card.id;
+      box.replaceChildren(copy);
+      copy.querySelectorAll("video").forEach((film) => { film.muted = true; film.play().catch(() => {}); });
+    };
+    place.on("plotly_hover", show);
+    place.on("plotly_click", show);
   };
 
   // A figure is drawn when the reader comes near it: the page opens at once, however many there are.
