@@ -233,7 +233,8 @@ def gait(page: Page) -> str:
         "trotting over ground at the lowest and the highest speed measured (Acta Neurobiol Exp 59:131–144, 1999, "
         "doi:10.55782/ane-1999-1304); the line between them is a power law, not a measurement. Across mammals stride frequency at "
         "comparable gaits falls with about the −0.15 power of body mass (Heglund & Taylor 1988, doi:10.1242/jeb.138.1.301). "
-        "Right: bars show when a paw goes back beside the trunk, as it does on the ground." + (where or " There was no straight run with two strides of both hind paws.")
+        "Right: bars show when a paw goes back beside the trunk, as it does on the ground."
+        + (where or " There was no straight run with two strides of both hind paws.")
     )
     return (
         tag("p", "In the paper the stride frequency of the gallop is close to real rats’.", class_="text")
