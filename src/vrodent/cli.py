@@ -13,6 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from vrodent.config import UsageError
 from vrodent.version import __version__
@@ -56,8 +57,11 @@ def _is_input_error(error: BaseException) -> bool:
 def _run(name: str, arguments: Sequence[str]) -> int:
     import tyro
 
-    style = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs)
-    command = importlib.import_module(f"vrodent.commands.{name}").Command
+    module = importlib.import_module(f"vrodent.commands.{name}")
+    style: tuple[Any, ...] = (tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs)
+    if not getattr(module, "PREFIXES", False):  # settings of many parts, where a name may come twice, keep their part's name before theirs
+        style = (tyro.conf.OmitArgPrefixes, *style)
+    command = module.Command
     parsed = tyro.cli(command, prog=f"vrodent {name}", args=list(arguments), config=style)
     return int(parsed.run() or 0)
 

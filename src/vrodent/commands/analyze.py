@@ -14,6 +14,10 @@ from vrodent.commands.progress import analysis_bar
 from vrodent.config import save_resolved, writable_folder
 
 
+PREFIXES = True
+"""Options of parts are called `--behaviour.map.sample` and the like."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """Analyse the sessions of one agent: what it did, how fast its units fluctuate, and which layers resemble which features of behaviour.
