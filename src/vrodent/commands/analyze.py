@@ -13,7 +13,6 @@ from vrodent.analysis import AnalysisConfig, analyze
 from vrodent.commands.progress import analysis_bar
 from vrodent.config import save_resolved, writable_folder
 
-
 PREFIXES = True
 """Options of parts are called `--behaviour.map.sample` and the like."""
 
