@@ -8,6 +8,7 @@ and the window of the second tap open and close at the same step.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +22,11 @@ from vrodent.body import RatIndex, proprioception, standing_ctrl
 from vrodent.simulation.cpu import Step, StepInfo, draw_arena, reset_ids
 from vrodent.simulation.physics import Variant
 from vrodent.simulation.warp_physics import WarpPhysics, clock_table
-from vrodent.task import CONTROL_STEP, Arena, Arenas, Task, get_task, select, stack_arenas
+from vrodent.task import CONTROL_STEP, Arena, Arenas, Look, Task, get_task, select, stack_arenas
 
 Observation = dict[str, jax.Array]
+# JAX would take three quarters of the GPU's memory for itself when it first uses it; Warp needs some.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 _READ = ("qpos", "qvel", "act", "xpos", "xmat", "site_xpos", "sensordata", "ten_length", "ten_velocity")
 
 
@@ -76,6 +79,7 @@ class GpuSimulation:
     Attributes:
         task, physics, model, index, arenas (stacked), progress: what is going on, to be read.
         placed: (world, target, 3) m, where targets that move are, or None.
+        eye: the `WarpCamera`, or None.
 
     Raises:
         ValueError: an argument is out of range.
@@ -114,9 +118,11 @@ class GpuSimulation:
         self.placed: jax.Array | None = None
         self._clock = jnp.zeros(num_worlds, jnp.int32, device=self.jax_device)
         self._pure = PureParts(self.task, self.index, self.physics.substeps, float(self.physics.model.opt.timestep))
-        self._camera: Any = None
+        self.eye: Any = None
         if camera:
-            raise NotImplementedError("The GPU simulator has no camera yet: make(..., camera=False).")
+            from vrodent.simulation.warp_camera import WarpCamera
+
+            self.eye = WarpCamera(self, shadows=shadows)
 
     def reset(self, mask: Any = None) -> Observation:
         """Start new episodes.
@@ -159,6 +165,8 @@ class GpuSimulation:
             self.progress, self._clock, targets = self._pure.begin(jnp.asarray(mask), self.arenas, old)
         self._place(targets)
         self.physics.reset(ids, arenas)
+        if self.eye is not None:
+            self.eye.arenas_changed(ids)
         return self._observe()
 
     def step(self, action: Any) -> Step:
@@ -194,13 +202,17 @@ class GpuSimulation:
         finally:
             one.close()
 
+    def look(self) -> Look:
+        """What the eyes see of the episodes' progress: int32 and bool."""
+        return self._pure.look(self.progress, self.arenas)
+
     def seconds(self, world: int) -> float:
         """Simulated time since the start of a world's episode, s."""
         return self._pure.seconds(int(self._clock[world]))
 
     def close(self) -> None:
         """Nothing is held but memory of the device, which goes when the simulation does."""
-        self._camera = None
+        self.eye = None
 
     def _place(self, targets: jax.Array | None) -> None:
         if targets is not None:
@@ -223,8 +235,8 @@ class GpuSimulation:
         felt = self._pure.feel(self.physics.fields.read(_READ), self.physics.diverged)
         observation = {"proprioception": felt}
         self.physics.wait_for(felt)
-        if self._camera is not None:
-            observation["egocentric"] = self._camera.frames()
+        if self.eye is not None:
+            observation["egocentric"] = self.eye.frames()
             self.physics.wait_for(observation)
         return observation
 
@@ -245,6 +257,7 @@ class PureParts:
         self.begin = _double(self._begin)
         self.before = _double(self._before)
         self.judge = _double(self._judge)
+        self.look = _double(lambda progress, arenas: jax.tree.map(_public, task.look(progress, arenas, jnp)))
         self.feel: Callable[[Any, Any], jax.Array] = jax.jit(self._feel)
         self.set_rows: Callable[[Any, Any, Any], Any] = jax.jit(
             lambda old, ids, rows: jax.tree.map(lambda a, b: a.at[ids].set(b), old, rows)

@@ -9,15 +9,17 @@ import warp as wp
 
 wp.set_module_options({"enable_backward": False})
 
-UNSTABLE = 1e10
-"""A position or velocity beyond this counts as unstable, as in MuJoCo (`mjMAXVAL`)."""
-
 
 @wp.kernel
 def scatter(rows: wp.array2d[Any], worlds: wp.array[int], columns: wp.array[int], out: wp.array2d[Any]):
     """out[worlds[i], columns[j]] = rows[i, j]"""
     i, j = wp.tid()
     out[worlds[i], columns[j]] = rows[i, j]
+
+
+# All at once, for Warp compiles the module anew whenever it meets a type for the first time.
+for _dtype in (float, wp.vec2, wp.vec3, wp.vec4, wp.mat33):
+    wp.overload(scatter, [wp.array2d[_dtype], wp.array[int], wp.array[int], wp.array2d[_dtype]])
 
 
 @wp.kernel
@@ -38,6 +40,21 @@ def set_textures(texture: wp.array2d[int], columns: wp.array[int], role: int, ou
     """Texture ids (world, material) of some of the model's materials."""
     w, i = wp.tid()
     out[w, columns[i], role] = texture[w, i]
+
+
+@wp.kernel
+def show(visible: wp.array2d[bool], columns: wp.array[int], rgba: wp.array2d[wp.vec4]):
+    """Make geoms opaque or leave them out of the picture."""
+    w, t = wp.tid()
+    colour = rgba[w, columns[t]]
+    rgba[w, columns[t]] = wp.vec4(colour[0], colour[1], colour[2], wp.where(visible[w, t], 1.0, 0.0))
+
+
+@wp.kernel
+def raise_points(heights: wp.array[float], start: int, height: float, points: wp.array[wp.vec3]):
+    """Give the points of a grid their heights, from one world's part of all height fields."""
+    i = wp.tid()
+    points[i] = wp.vec3(points[i][0], points[i][1], height * heights[start + i])
 
 
 @wp.kernel
@@ -76,27 +93,32 @@ def judge_touches(
     num_contacts: wp.array[int],
     contact_geom: wp.array[wp.vec2i],
     contact_world: wp.array[int],
+    contact_dist: wp.array[float],
     target_of: wp.array[int],
     touching: wp.array[bool],
+    off: wp.array2d[float],
     substep: int,
     touched: wp.array3d[bool],
 ):
-    """One thread a contact: is it between a target and a geom that can touch? `target_of` is -1 for geoms that are no target."""
+    """One thread a contact: is it between a target and a geom that can touch?
+
+    `target_of` is -1 for geoms that are no target; `off` (target, geom) is how much too small the contact's distance is.
+    """
     i = wp.tid()
     if i >= num_contacts[0]:
         return
     pair = contact_geom[i]
-    one = target_of[pair[0]]
-    other = target_of[pair[1]]
-    if one >= 0 and touching[pair[1]]:
-        touched[contact_world[i], substep, one] = True
-    if other >= 0 and touching[pair[0]]:
-        touched[contact_world[i], substep, other] = True
+    for k in range(2):
+        target = target_of[pair[k]]
+        other = pair[1 - k]
+        if target >= 0 and touching[other]:  # noqa: SIM102 (Warp evaluates both sides of an "and")
+            if contact_dist[i] + off[target, other] < 0.0:
+                touched[contact_world[i], substep, target] = True
 
 
 @wp.func
 def _unstable(x: float):
-    return not (wp.abs(x) < 1e10)  # true of NaN
+    return not (wp.abs(x) < 1e10)  # MuJoCo's mjMAXVAL; true of NaN
 
 
 @wp.kernel

@@ -51,6 +51,17 @@ def clock_table(timestep: float, seconds: float) -> np.ndarray:
     return np.cumsum(steps)  # cumsum adds one by one
 
 
+def _distance_errors(model: mujoco.MjModel, targets: np.ndarray) -> np.ndarray:
+    """(target, geom) m, by how much the distances of contacts with targets are too small.
+
+    MuJoCo Warp's general convex collision, which it uses for ellipsoids, takes a sphere for its centre where the margin is as negative as a
+    target's, and then adds the margin to the distance: it should add the radius taken off. Spheres, capsules, cylinders and
+    boxes meet spheres in closed form.
+    """
+    convex = np.isin(model.geom_type, (mujoco.mjtGeom.mjGEOM_ELLIPSOID, mujoco.mjtGeom.mjGEOM_MESH))
+    return np.where(convex, -(model.geom_margin[targets] + model.geom_size[targets, 0])[:, None], 0.0)
+
+
 class WarpFields:
     """MuJoCo's batched fields as JAX arrays that share Warp's memory: (world, ...), float32.
 
@@ -131,6 +142,7 @@ class WarpPhysics:
         target_of[targets] = np.arange(len(targets))
         self._target_of, self._targets = wp.array(target_of, dtype=int), wp.array(targets, dtype=int)
         self._touching = wp.array(np.isin(np.arange(model.ngeom), touching), dtype=bool)
+        self._off = wp.array(_distance_errors(model, targets), dtype=float)
         self._touched = wp.zeros((worlds, self.substeps, len(targets)), dtype=bool)
         self._diverged = wp.zeros(worlds, dtype=bool)
         self._mask = wp.zeros(worlds, dtype=bool)
@@ -211,7 +223,8 @@ class WarpPhysics:
             wp.copy(self.data.ctrl, wp.from_jax(ctrl))
             self._run("step", self._advance)
         self._finish()
-        return wp.to_jax(self._touched)
+        # An empty array has no memory that could be shared.
+        return wp.to_jax(self._touched) if self._touched.size else jax.numpy.zeros(self._touched.shape, bool)
 
     def refresh(self, mask: jax.Array) -> None:
         """Do what `mj_forward` does in the worlds of a mask (world,), where the original does. Nothing in training physics."""
@@ -326,5 +339,6 @@ class WarpPhysics:
     def _judge_touches(self, substep: int) -> None:
         data = self.data
         if self._touched.size:
-            inputs = [data.nacon, data.contact.geom, data.contact.worldid, self._target_of, self._touching, substep]
+            contact = data.contact
+            inputs = [data.nacon, contact.geom, contact.worldid, contact.dist, self._target_of, self._touching, self._off, substep]
             wp.launch(kernels.judge_touches, data.naconmax, inputs=inputs, outputs=[self._touched])
