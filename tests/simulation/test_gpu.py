@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,6 +55,48 @@ def test_a_control_step_is_the_cpus(task: str, physics: str) -> None:
     for name in ("terminated", "truncated"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
     np.testing.assert_array_equal(ours.info.discount, theirs.info.discount)
+
+
+def test_above_the_bowl_a_control_step_is_the_cpus() -> None:
+    """In the air: where it touches the terrain, MuJoCo Warp keeps four contacts of a geom where MuJoCo keeps up to fifty."""
+    both = pair("bowl")
+    both.restart()
+    qpos = both.cpu.model.qpos0.copy()
+    qpos[2] = 0.3
+    both.reset_to([replace(arena, qpos=qpos) for arena in both.cpu.world_arenas])
+    action = actions(both.cpu, 0)
+    ours, theirs = both.gpu.step(action), both.cpu.step(action)
+    assert {name: found for name, most in TOLERANCE["training"].items() if (found := both.difference(name)) > most} == {}
+    np.testing.assert_allclose(ours.reward, theirs.reward, atol=1e-6)
+    for name, value in theirs.info.events._asdict().items():
+        np.testing.assert_allclose(getattr(ours.info.events, name), value, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("task", ["two_tap", "forage"])
+def test_touches_after_each_physics_step_are_the_cpus(task: str) -> None:
+    """Targets at the palms, or all around; one control step of thrashing from each start."""
+    both, rng, total, changing = pair(task), np.random.default_rng(1), 0, 0
+    both.restart()
+    palms = both.cpu.physics.fields.geom_xpos[:, both.cpu.index.palm_geoms, :].copy() - both.cpu.physics.fields.qpos[:, None, :3]
+    for _ in range(8):
+        arenas = []
+        for world in range(2):
+            arena = both.cpu.draw(world, 0)
+            where = palms[world, :1] if task == "two_tap" else np.array([[0.05, 0.0, 0.03]])
+            spread = 0.025 if task == "two_tap" else 0.1
+            targets = arena.targets.copy()
+            targets[:3] = arena.qpos[:3] + where + rng.uniform(-spread, spread, size=(3, 3))
+            places = arena.geom_pos.copy()
+            if task == "forage":
+                places[-len(targets) :] = targets
+            arenas.append(replace(arena, targets=targets, geom_pos=places))
+        both.reset_to(arenas)
+        action = np.clip(both.cpu.standing_ctrl + rng.standard_normal((2, 38)), -1, 1).astype(np.float32)
+        expected, _ = both.cpu.physics.step(action)
+        np.testing.assert_array_equal(both.gpu.physics.step(jnp.asarray(action)), expected)
+        total += int(expected.sum())
+        changing += int((expected.any(axis=1) & ~expected.all(axis=1)).sum())
+    assert total > 10 and changing > 0
 
 
 @pytest.mark.parametrize("task", TASK_NAMES)
