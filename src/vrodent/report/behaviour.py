@@ -272,7 +272,7 @@ def frequency_figure(result: Result) -> Figure:
 def diagram(result: Result) -> Figure:
     """Footfalls of the fastest run, a row a paw."""
     down, rate = result["run_down"], float(result["run_rate"])
-    paws = [_PAWS.get(name, name) for name in result["paw"].tolist()]
+    paws = [str(_PAWS.get(name, name)) for name in result["paw"].tolist()]
     data = []
     for paw, name in enumerate(paws):
         edges = np.flatnonzero(np.diff(np.concatenate([[False], down[:, paw], [False]]).astype(int)))
