@@ -154,6 +154,7 @@ def _follows_the_readers_colours(browser: Browser, page: Path) -> None:
     for dark in (False, True):
         browser.window(1366, 768, dark=dark)
         browser.open(page, DRAWN)
+        browser.ask("drawAll()")
         ratios = browser.ask(
             """(() => {
               const light = (text) => { const c = text.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
