@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import runpy
 from pathlib import Path
 from types import ModuleType
 
@@ -45,10 +46,9 @@ def test_the_notebook_goes_from_a_session_to_a_figure(tmp_path: Path) -> None:
     notebook = json.loads((EXAMPLES / "session_to_figure.ipynb").read_text())
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     cells.insert(1, f"SESSION, TRIALS, SECONDS = Path({str(tmp_path / 'session')!r}), 2, 1.0")
-    names: dict[str, object] = {}
-    for cell in cells:
-        exec(compile(cell, "session_to_figure.ipynb", "exec"), names)
-    lines = [trace for trace in names["figure"].data if trace.name is not None]  # type: ignore[attr-defined]
+    (tmp_path / "cells.py").write_text("\n\n".join(cells))
+    figure = runpy.run_path(str(tmp_path / "cells.py"))["figure"]
+    lines = [trace for trace in figure.data if trace.name is not None]
     assert [line.name for line in lines] == ["core", "policy0", "policy1", "policy2"]
     for line in lines:
         assert len(line.x) > 10 and (np.asarray(line.y) >= 0).all() and 0 < line.x[0] < line.x[-1] < 25
