@@ -39,7 +39,7 @@ class Command:
     teacher: tuple[Path, ...] = (Path("locomotion"),)
     """With `teacher`: folders or names of privileged teachers, one for all tasks or one for each of gaps, forage, bowl, two_tap."""
     righting: Path | None = None
-    """With `teacher`: the one that brings the rat to its feet in the bowl."""
+    """With `teacher`: the one that brings the rat to its feet in the bowl and, with --approach, in two_tap."""
     approach: Path | None = None
     """With `teacher`: the one that walks to the orb of two_tap."""
     speeds: tuple[float, float, float, float] = (0.8, 0.5, 0.5, 0.4)

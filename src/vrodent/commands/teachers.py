@@ -20,7 +20,7 @@ def find_teachers(
 
     Args:
         words: folders or names of packaged teachers; one for all tasks, or one for each of the four.
-        righting: the one that brings the rat to its feet in the bowl; None leaves the bowl to its teacher alone.
+        righting: the one that brings the rat to its feet in the bowl, and in two_tap where `approach` is given, too; None for nobody.
         approach: the one that walks to the orb of two_tap; None leaves that, too, to its teacher.
         speeds: m/s to walk at in each of the four tasks.
         tasks: for which teachers are wanted.
@@ -36,8 +36,10 @@ def find_teachers(
     experts = {task: loaded[name] for task, name in zip(TASK_NAMES, names, strict=True)}
     told: dict[str, float] = dict(zip(TASK_NAMES, speeds, strict=True))
     found: dict[str, TaskTeacher | SwitchingTeacher] = dict(task_teachers(experts, {task: told[task] for task in tasks}))
-    if righting is not None and "bowl" in found:
-        found["bowl"] = righting_teacher(experts["bowl"], load_teacher(find_teacher(righting)).teacher, told["bowl"])
+    righter = None if righting is None else load_teacher(find_teacher(righting)).teacher
+    if righter is not None and "bowl" in found:
+        found["bowl"] = righting_teacher(experts["bowl"], righter, told["bowl"])
     if approach is not None and "two_tap" in found:
-        found["two_tap"] = approaching_teacher(load_teacher(find_teacher(approach)).teacher, experts["two_tap"], told["two_tap"])
+        walker = load_teacher(find_teacher(approach)).teacher
+        found["two_tap"] = approaching_teacher(walker, experts["two_tap"], told["two_tap"], righter)
     return found

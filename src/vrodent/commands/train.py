@@ -51,8 +51,8 @@ class Command:
     and drives the rat in some of it. One for all tasks, or one for each, in the order gaps, forage, bowl, two_tap. The preset `distil`
     needs one."""
     righting: Path | None = None
-    """A teacher's folder, or the name of a packaged one, that brings the rat to its feet in the bowl; the teacher of the bowl then has it
-    only while it stands."""
+    """A teacher's folder, or the name of a packaged one, that brings the rat to its feet in the bowl and, with --approach, in two_tap; the
+    teacher of the task then has it only while it stands."""
     approach: Path | None = None
     """A teacher's folder, or the name of a packaged one, that walks to the orb of two_tap; the teacher of two_tap has it only near by."""
     speeds: tuple[float, float, float, float] = SPEEDS

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from vrodent.simulation import make
-from vrodent.training.teachers.network import Teacher
+from vrodent.training.teachers.network import Critic, Teacher
 from vrodent.training.teachers.normaliser import RunningMoments
 from vrodent.training.teachers.practice import PracticeConfig
+from vrodent.training.teachers.privileged import PREVIOUS_ACTION
+from vrodent.training.teachers.reach import critic_with_reach, teacher_with_reach
 from vrodent.training.teachers.store import find_teacher, load_teacher
 from vrodent.training.teachers.task_teacher import approaching_teacher, righting_teacher, task_teachers
 from vrodent.training.teachers.teach import Schooling, TeachConfig, config_from_json
@@ -171,3 +173,53 @@ def test_exploration_noise_lasts_as_long_as_it_is_told_to(tmp_path):
     noise = np.stack([run._choose(observation) for _ in range(4000)])
     np.testing.assert_allclose(np.mean(noise[1:] * noise[:-1]) / np.mean(noise**2), 0.8, atol=0.008)
     np.testing.assert_allclose(noise.std(), 1.0, atol=0.02)
+
+
+def test_a_teacher_of_another_reach_moves_the_rat_alike():
+    """What it wants, in control units, is the same before the squash, whatever the scale of actions; and so is a critic's opinion."""
+    rng = np.random.default_rng(0)
+    walker = load_teacher(find_teacher("locomotion")).teacher
+    wide = teacher_with_reach(walker, 1.0)
+    seen = rng.normal(size=(5, walker.config.observation_size)).astype(np.float32)
+    same = seen.copy()
+    same[:, PREVIOUS_ACTION] *= walker.config.action_scale
+    mean, wide_mean = walker.actor(walker.normalise(seen))[0], wide.actor(wide.normalise(same))[0]
+    # the floor under the variance, 1e-3, shifts the view of previous actions by less than 1 %
+    np.testing.assert_allclose(wide_mean, walker.config.action_scale * mean, atol=0.03)
+    fresh = Teacher(jax.random.key(2), walker.config)  # its deviations are in the middle of their range, where nothing bends them
+    spreads = [np.asarray(t.actor(fresh.normalise(seen))[1]) for t in (fresh, teacher_with_reach(fresh, 1.0))]
+    np.testing.assert_allclose(spreads[1] - spreads[0], np.log(walker.config.action_scale), atol=0.15)
+    critic = Critic(jax.random.key(1), walker.config)
+    action = rng.uniform(-1, 1, (5, 38)).astype(np.float32)
+    before, after = critic(seen, action), critic_with_reach(critic, 0.5, 1.0)(seen, 0.5 * action)
+    np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_takes_a_teacher_to_its_reach_and_its_physics(tmp_path):
+    practice = dataclasses.replace(TINY.practice, action_scale=1.0, physics="reference", levels=(0.4, 0.4))
+    walker = load_teacher(find_teacher("locomotion")).teacher
+    sizes = {"actor_width": walker.config.actor_width, "critic_width": walker.config.critic_width}
+    run = Schooling(dataclasses.replace(TINY, practice=practice, **sizes), tmp_path, start=find_teacher("locomotion"))
+    expected = teacher_with_reach(walker, 1.0)
+    for ours, theirs in zip(jax.tree.leaves(run.teacher()), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    assert all(ground.env.physics.model.opt.timestep == 0.001 for ground in run.classroom.grounds)
+    assert all((ground.difficulty == 0.4).all() for ground in run.classroom.grounds)
+    assert "reference physics" in run.lineage()[-1].method
+
+
+def test_a_rat_that_toppled_on_its_way_to_the_orb_is_righted():
+    """Standing far off, standing near, lying far off, and lying near: walker, tapper, righter, righter."""
+    walker = load_teacher(find_teacher("locomotion")).teacher
+    tapper, righter = (Teacher(jax.random.key(seed), walker.config) for seed in (5, 6))
+    all_three = approaching_teacher(walker, tapper, 0.4, righter)
+    env = make("two_tap", num_worlds=4, seed=1, camera=False, physics="training")
+    env.reset()
+    env.physics.fields.qpos[:, :2] = env.arenas.targets[:, 0, :2] - [[0.5, 0.0], [0.1, 0.0], [0.5, 0.0], [0.1, 0.0]]
+    env.physics.fields.qpos[2:, 3:7] = [0.0, 1.0, 0.0, 0.0]
+    env.physics.fields.forward()
+    mean, _ = all_three.act(all_three.observe(env))
+    both = all_three.usual
+    far, near, lying = (part.act(part.observe(env))[0] for part in (both.usual, both.special, all_three.special))
+    np.testing.assert_allclose(mean, [far[0], near[1], lying[2], lying[3]], rtol=1e-5)
+    assert not all_three.hopeless(env).any()

@@ -20,6 +20,7 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_targe
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, platform_heights, terrain_heights
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 
+_WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
 
@@ -203,7 +204,8 @@ class Orbs(PracticeGround):
         """A walk of orbs from the origin."""
         base = self.env.task.draw(self.rng, self.env.model)
         angle = self.rng.uniform(-np.pi, np.pi, len(base.targets))
-        reach = np.where(self.rng.random(len(base.targets)) < 0.15, 1.2, self.distance[world])  # some always far: walking is not to be lost
+        near = max(self.distance[world], _WALKED_UP * (self.difficulty[world] > 0.9))
+        reach = np.where(self.rng.random(len(base.targets)) < 0.15, 1.2, near)  # some always far: walking is not to be lost
         distance = np.sqrt(self.rng.uniform(0.05, 1.0, len(base.targets))) * reach
         walk = np.cumsum(distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1), axis=0)
         targets = base.targets.copy()
@@ -239,7 +241,7 @@ class Orbs(PracticeGround):
 
 
 def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> list[PracticeGround]:
-    """The grounds that have worlds, each reset, in training physics without a camera."""
+    """The grounds that have worlds, each reset, without a camera."""
     kinds: tuple[tuple[type[PracticeGround], object], ...] = (
         (OpenGround, TwoTap()),
         (Corridor, Gaps(corridor_length=16.0, gap_length=(1e-3, 0.2))),
@@ -250,8 +252,10 @@ def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> lis
     grounds = []
     for number, ((kind, task), worlds) in enumerate(zip(kinds, config.num_worlds, strict=True)):
         if worlds:
-            env = make(task, worlds, seed=seed, physics="training", camera=False, num_threads=num_threads)  # type: ignore[arg-type]
+            env = make(task, worlds, seed=seed, physics=config.physics, camera=False, num_threads=num_threads)  # type: ignore[arg-type]
             ground = kind(env, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,))), config)
+            if config.levels is not None:
+                ground.difficulty[:] = np.linspace(*config.levels, worlds)
             ground.reset(np.arange(worlds))
             grounds.append(ground)
     return grounds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class PracticeConfig:
         posture_noise: rad, standard deviation added to every joint at the start.
         pit: m, height of a paw below which a corridor episode ends; sooner than in the task, but a paw that slips may be pulled out.
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
+        physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
+        levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
         shaping: weights of the reward.
     """
 
@@ -33,11 +36,17 @@ class PracticeConfig:
     posture_noise: float = 0.03
     pit: float = -0.15
     top_speed: tuple[float, float] = (0.6, 1.2)
+    physics: Literal["training", "reference"] = "training"
+    levels: tuple[float, float] | None = None
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
     def __post_init__(self) -> None:
         if min(self.num_worlds) < 0 or sum(self.num_worlds) < 1:
             raise ValueError(f"num_worlds must be five numbers, none negative, not all zero; got {self.num_worlds}.")
+        if self.physics not in ("training", "reference"):
+            raise ValueError(f"physics must be 'training' or 'reference', got {self.physics!r}.")
+        if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
+            raise ValueError(f"levels must be two difficulties in [0, 1], the lower first; got {self.levels}.")
 
 
 class PracticeGround:

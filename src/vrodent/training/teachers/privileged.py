@@ -17,6 +17,9 @@ _DEEPEST = -0.05  # m; below that a hole is a hole
 OBSERVATION_SIZE = 158 + 3 + 3 + 3 + 38 + 3 + len(_SCAN) + 4 + 3 + 1 + 3 + 1
 """Length of a privileged observation."""
 
+PREVIOUS_ACTION = slice(158 + 3 + 3 + 3, 158 + 3 + 3 + 3 + 38)
+"""Where in it the previous action is."""
+
 
 def _scaled_senses(env: CpuSimulation, height: np.ndarray) -> np.ndarray:
     """Proprioception in numbers of order one, its height measured from the ground below (height (world,) m)."""

@@ -61,13 +61,13 @@ def _tracking(at: Pose, guidance: Guidance) -> tuple[np.ndarray, np.ndarray, np.
     return share, np.where(moving, facing, 0.5 + 0.5 * facing), aside
 
 
-def _tap_shaping(distance: np.ndarray, guidance: Guidance) -> np.ndarray:
-    """Near the orb until it is touched; off it, but not far, for 0.4 s; near it again, the more so as it takes time to rise; calm while
-    waiting for the next."""
+def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray) -> np.ndarray:
+    """Near the orb until it is touched; off it, but not far, for 0.4 s; near it again, the more so as it takes time to rise; on its feet,
+    to be ready to walk, while waiting for the next."""
     near = np.exp(-8.0 * distance)
     clear = np.clip((distance - 0.025) / 0.02, 0.0, 1.0) * near / 0.7
     between = np.where(guidance.timer < 0.4, 0.5 * clear, 0.9 * near)
-    return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * near, between], 0.2)
+    return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * near, between], 0.05 + 0.35 * upright)
 
 
 def shape(
@@ -97,7 +97,7 @@ def shape(
         distance = hand_distance(env.physics.fields, env.index, guidance.target)
         walking = config.upright * upright + 0.4 * tracking + 0.2 * np.exp(-8.0 * distance)
         rearing = config.upright * (np.clip(pelvis, 0.0, 1.0) + np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0))
-        rearing = rearing + _tap_shaping(distance, guidance)
+        rearing = rearing + _tap_shaping(distance, guidance, upright)
         bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0)
         return Progress(
             reward=np.where(far, walking, rearing) + bonus - cost, tracking=tracking, fallen=(torso < -0.1) | (pelvis < 0.1)

@@ -16,6 +16,7 @@ import numpy as np
 
 from vrodent.training.lineage import Stage, stage_from_json
 from vrodent.training.teachers.network import Teacher, TeacherConfig
+from vrodent.training.teachers.reach import critic_with_reach, teacher_with_reach
 from vrodent.training.tree_folder import MARKER, CheckpointError, located, read_config, read_tree, write_folder
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def find_teacher(name_or_path: str | Path) -> Path:
 
 
 def start_from(run: Schooling, folder: Path) -> tuple[Stage, ...]:
-    """Give a fresh run the networks and the normalisation of a stored teacher. Its optimisers and its replay are empty: it first collects
-    `warm_up` transitions with what it has.
+    """Give a fresh run the networks and the normalisation of a stored teacher, taken to the run's reach. Its optimisers and its replay are
+    empty: it first collects `warm_up` transitions with what it has.
 
     Returns:
         the lineage of the stored teacher.
@@ -111,16 +112,19 @@ def start_from(run: Schooling, folder: Path) -> tuple[Stage, ...]:
         CheckpointError: nothing there, not whole, or other networks.
     """
     stored = load_teacher(folder)
-    if stored.teacher.config != run.network:
+    before, after = stored.teacher.config.action_scale, run.network.action_scale
+    if dataclasses.replace(stored.teacher.config, action_scale=after) != run.network:
         raise CheckpointError(f"{folder} holds a teacher of other sizes: {stored.teacher.config} instead of {run.network}.")
+    teacher = stored.teacher if before == after else teacher_with_reach(stored.teacher, after)
     config = read_config(located(Path(folder).absolute()))
-    variables = run.variables._replace(actor=stored.teacher.actor)
+    variables = run.variables._replace(actor=teacher.actor)
     if _CRITIC in config["files"]:
         critic = read_tree(located(Path(folder).absolute()), config, _CRITIC, run.variables.critic)
+        critic = critic if before == after else critic_with_reach(critic, before, after)
         variables = variables._replace(critic=critic, target_critic=jax.tree.map(jnp.array, critic))
     run.variables = variables
-    run.moments.mean = np.asarray(stored.teacher.observation_mean, np.float64)
-    run.moments.variance = np.asarray(stored.teacher.observation_variance, np.float64)
+    run.moments.mean = np.asarray(teacher.observation_mean, np.float64)
+    run.moments.variance = np.asarray(teacher.observation_variance, np.float64)
     run.moments.count = float(run.config.moments_steps)
     return stored.lineage
 

@@ -12,7 +12,7 @@ from vrodent.simulation import CpuSimulation
 from vrodent.training.teachers.guidance import Ground, Guide, pose
 from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, TwoTapGuide
 from vrodent.training.teachers.network import Teacher
-from vrodent.training.teachers.privileged import observe
+from vrodent.training.teachers.privileged import OBSERVATION_SIZE, observe
 
 _NEAR_ORB = 0.2  # m in the plane from torso to orb
 _ON_ITS_FEET = 0.5  # cosine between an up-vector and the vertical above which the rat is left to walk
@@ -69,7 +69,7 @@ class SwitchingTeacher:
     """Two teachers in one task, of which one has the rat at special moments and the other for the rest.
 
     Args:
-        usual: for the rest.
+        usual: for the rest; it may be of two kinds itself.
         special: for the special moments.
         when: (world,) bool of a simulation, whether this moment is special.
         gives_up: whether the usual one gives up episodes, see `TaskTeacher.hopeless`.
@@ -79,22 +79,27 @@ class SwitchingTeacher:
     """
 
     def __init__(
-        self, usual: TaskTeacher, special: TaskTeacher, when: Callable[[CpuSimulation], np.ndarray], *, gives_up: bool = True
+        self,
+        usual: TaskTeacher | SwitchingTeacher,
+        special: TaskTeacher,
+        when: Callable[[CpuSimulation], np.ndarray],
+        *,
+        gives_up: bool = True,
     ):
         if usual.unit != special.unit:
             raise ValueError(f"Both teachers must label in one unit, but they do in {usual.unit} and {special.unit}.")
-        self.usual, self.special, self.when, self.gives_up = usual, special, when, gives_up
+        self.usual, self.special, self.when, self.gives_up, self.unit = usual, special, when, gives_up, usual.unit
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
-        """(world, 1 + 2 n): whether the moment is special, and what either teacher sees."""
+        """(world, n): whether the moment is special, what the usual teacher sees, and what the special one does."""
         parts = self.when(env)[:, None], self.usual.observe(env), self.special.observe(env)
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def act(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log standard deviation, each (world, 38), as either teacher's."""
-        special, (usually, specially) = observation[:, :1] > 0.5, np.split(observation[:, 1:], 2, axis=1)
+        special, usually, specially = np.split(observation, [1, observation.shape[1] - OBSERVATION_SIZE], axis=1)
         pairs = zip(self.special.act(specially), self.usual.act(usually), strict=True)
-        mean, log_std = (np.where(special, one, other) for one, other in pairs)
+        mean, log_std = (np.where(special > 0.5, one, other) for one, other in pairs)
         return mean, log_std
 
     def hopeless(self, env: CpuSimulation) -> np.ndarray:
@@ -104,7 +109,7 @@ class SwitchingTeacher:
     def ctrl(self, env: CpuSimulation) -> np.ndarray:
         """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
         mean, _ = self.act(self.observe(env))
-        return np.clip(env.standing_ctrl + self.usual.unit * mean, -1.0, 1.0)
+        return np.clip(env.standing_ctrl + self.unit * mean, -1.0, 1.0)
 
 
 def _lies(env: CpuSimulation) -> np.ndarray:
@@ -118,15 +123,23 @@ def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> Switchi
     return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0)), _lies, gives_up=False)
 
 
-def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float) -> SwitchingTeacher:
-    """Two taps: the walker brings the rat to within 20 cm of the orb at a speed in m/s, then the tapper has it."""
+def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float, righter: Teacher | None = None) -> SwitchingTeacher:
+    """Two taps: the walker brings the rat to within 20 cm of the orb at a speed in m/s, then the tapper has it.
+
+    With a righter no episode is given up: it has the rat when it has toppled, away from the orb or beyond what belongs to rearing.
+    """
     walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT), TwoTapGuide(speed=speed)
+    tapping = TaskTeacher(tapper, tap)
 
     def near(env: CpuSimulation) -> np.ndarray:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
         return np.linalg.norm(offset[:, :2], axis=1) < _NEAR_ORB
 
-    return SwitchingTeacher(TaskTeacher(walker, walk), TaskTeacher(tapper, tap), near)
+    both = SwitchingTeacher(TaskTeacher(walker, walk), tapping, near)
+    if righter is None:
+        return both
+    rising = TaskTeacher(righter, TwoTapGuide(speed=0.0, ground=Ground.BOWL))
+    return SwitchingTeacher(both, rising, lambda env: tapping.hopeless(env) | (_lies(env) & ~near(env)), gives_up=False)
 
 
 def task_teachers(teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float]) -> dict[str, TaskTeacher]:

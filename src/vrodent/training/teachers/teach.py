@@ -160,7 +160,7 @@ class Schooling:
     def lineage(self) -> tuple[Stage, ...]:
         """What made it."""
         stage = Stage(
-            method="soft actor-critic on practice grounds, training physics, privileged observation",
+            method=f"soft actor-critic on practice grounds, {self.config.practice.physics} physics, privileged observation",
             trained_from=self.origin[-1].method if self.origin else f"initial weights, seed {self.config.seed}",
             tasks=tuple(type(ground).__name__ for ground in self.classroom.grounds),
             steps=self.steps,
@@ -308,8 +308,8 @@ def config_from_json(text: str) -> TeachConfig:
         values = json.loads(text)
         practice = values.pop("practice")
         practice["shaping"] = ShapingConfig(**practice["shaping"])
-        for name in ("num_worlds", "top_speed"):
-            practice[name] = tuple(practice[name])
+        for name in ("num_worlds", "top_speed", "levels"):
+            practice[name] = None if practice.get(name) is None else tuple(practice[name])
         return TeachConfig(
             **{key: values[key] for key in values if key not in ("sac", "replay")},
             practice=PracticeConfig(**practice),
