@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from vrodent.simulation.gl import GlThread
 
 _TRY = """
 import vrodent
@@ -55,3 +58,33 @@ def test_back_end_is_chosen_without_a_display_and_ends_quietly(tmp_path: os.Path
     """Nothing set, no display, contexts left open: it draws, and the interpreter ends without a word."""
     ran = _run(_DRAW, str(tmp_path / "default.npy"), DISPLAY="")  # type: ignore[operator]
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_threads_of_one_lane_take_turns_and_those_of_two_do_not():
+    """Of threads made one after another, every second shares a lane: one of those waits while the other draws, its neighbour need not."""
+    first, second, third = threads = [GlThread(f"test-{i}") for i in range(3)]
+    assert first.lane == third.lane != second.lane
+    release, begun = threading.Event(), threading.Event()
+
+    def draw() -> None:
+        begun.set()
+        release.wait(10.0)
+
+    drawing = first.submit(draw)
+    assert begun.wait(10.0)
+    assert second.submit(lambda: "drawn").result(timeout=10.0) == "drawn"
+    waiting = third.submit(lambda: "drawn")
+    with pytest.raises(TimeoutError):
+        waiting.result(timeout=0.2)
+    release.set()
+    assert waiting.result(timeout=10.0) == "drawn" and drawing.done()
+    for thread in threads:
+        thread.stop()
+
+
+def test_a_job_that_fails_leaves_its_lane_free():
+    thread = GlThread("test")
+    with pytest.raises(ZeroDivisionError):
+        thread.call(lambda: 1 // 0)
+    assert thread.call(lambda: 1) == 1
+    thread.stop()

@@ -64,8 +64,8 @@ class EgocentricCamera:
         self._threads = [GlThread(f"vrodent-eye-{i}") for i in range(count)]
         self._views: list[View] = []
         try:
-            for lane, thread in enumerate(self._threads):
-                self._views.append(thread.call(partial(self._open, simulation, lane)))
+            for thread in self._threads:
+                self._views.append(thread.call(partial(self._open, simulation, thread.lane)))
         except BaseException:
             self.close()
             raise
@@ -157,7 +157,7 @@ class _Studio:
         self._dresses: dict[int, Dress] = {}
         self._thread = GlThread("vrodent-bystander")
         try:
-            self._view = self._thread.call(partial(View, simulation.model, simulation.task, width, height))
+            self._view = self._thread.call(partial(View, simulation.model, simulation.task, width, height, self._thread.lane))
         except BaseException:
             self._thread.stop()
             raise

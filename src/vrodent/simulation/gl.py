@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import itertools
 import os
 import platform
 import queue
@@ -25,6 +26,9 @@ DEBIAN_PACKAGES = ("libegl1", "libgl1-mesa-dri", "libgles2", "libosmesa6")
 _OFF = ("off", "disable", "disabled", "0", "false")
 _MODULES = {"egl": "mujoco.egl", "osmesa": "mujoco.osmesa", "glfw": "mujoco.glfw", "cgl": "mujoco.cgl"}
 _lock = threading.Lock()
+_LANES = 2
+_turns = tuple(threading.Lock() for _ in range(_LANES))
+_next_lane = itertools.count()
 
 
 class GraphicsError(RuntimeError):
@@ -81,7 +85,7 @@ def make_context(width: int, height: int, lane: int = 0) -> Context:
     try:
         with _lock:
             if name == "egl":
-                context: Context = _EglContext(_display(lane % 2))
+                context: Context = _EglContext(_display(lane % _LANES))
             else:
                 context = importlib.import_module(_MODULES[name]).GLContext(width, height)
             context.make_current()
@@ -149,10 +153,14 @@ class _EglContext:
 class GlThread:
     """A thread with a context of its own, which runs what it is given, one after another.
 
-    OpenGL contexts belong to the thread that made them; the simulation may be called from any.
+    OpenGL contexts belong to the thread that made them; the simulation may be called from any. Threads are dealt out to lanes, see
+    `make_context`, and those of one lane take turns: Mesa's software renderer, before it writes a texture or a buffer, looks through what
+    all contexts of its display are drawing, and walks over lists that another thread is freeing (`lp_scene_is_resource_referenced`, Mesa
+    22.3; it killed runs of several cameras after minutes). It lets one of them rasterise at a time anyway.
     """
 
     def __init__(self, name: str) -> None:
+        self.lane = next(_next_lane) % _LANES
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -176,7 +184,10 @@ class GlThread:
         while (item := self._jobs.get()) is not None:
             future, job = item
             try:
-                future.set_result(job())
+                with _turns[self.lane]:
+                    result = job()
+                future.set_result(result)
             except BaseException as error:
                 future.set_exception(error)
+            result = None
             del future, job, item  # keep no frame alive while waiting
