@@ -20,6 +20,7 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_targe
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, platform_heights, terrain_heights
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 
+_FLOOR, _RIDGE = 0.1, 0.5  # of the bowl's radius, where the climb begins and where it ends
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
@@ -116,45 +117,53 @@ class Corridor(PracticeGround):
 
 
 class Slopes(PracticeGround):
-    """Walking on the bumps of a bowl, from a standing start somewhere on its slopes. A fall ends it, as on open ground.
+    """Walking out of the bowl, mostly, from a standing start somewhere on its slopes. A fall ends it, as on open ground.
 
-    A world's difficulty in [0, 1] is the height of its terrain as a share of the task's.
+    A world's difficulty in [0, 1] says how far out it may begin: the bowl's floor is nearly level, and all grows steeper from there. (Lower
+    terrain instead of nearer starts taught nothing: scaled down to what a walker can bear, the bumps of the rim are there but the long
+    climb out of the floor is not, and every rat stopped at its foot.)
     """
 
     ground = Ground.FLAT
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
-        self.difficulty[:] = np.linspace(0.05, 0.4, env.num_worlds)
+        self.difficulty[:] = np.linspace(0.0, 0.3, env.num_worlds)
         self._along = _Along(self.ground, terrain_heights, env.num_worlds)
+        self._outward = np.zeros(env.num_worlds)
 
     def arena(self, world: int) -> Arena:
-        """A terrain; the rat standing within 4 m of its centre, above the highest bump under it."""
+        """The task's terrain; the rat standing as far from its centre as it may begin or nearer, above the highest bump under it."""
         task = self.env.task
         assert isinstance(task, Bowl)
-        hfield = (task.terrain(self.rng) * self.difficulty[world]).astype(np.float32)
-        place = self.rng.uniform(-4.0, 4.0, 2)
+        hfield = task.terrain(self.rng)
+        distance = task.radius * self.rng.uniform(0.01, _FLOOR + (_RIDGE - _FLOOR) * self.difficulty[world])
+        angle = self.rng.uniform(-np.pi, np.pi)
+        self._outward[world] = angle
+        place = distance * np.array([np.cos(angle), np.sin(angle)])
         cells = hfield.shape[0] - 1
         around = (place + self.rng.uniform(-0.08, 0.08, (30, 2)) + task.radius) / (2 * task.radius) * cells
         column, row = np.clip(around.round().astype(int), 0, cells).T
         ground = max(hfield[row, column].max() * task.height + self.env.model.geom("terrain").pos[2], 0.0)
-        qpos = turned(self.env.model.qpos0, (place[0], place[1], ground + 0.005), self.rng.uniform(-np.pi, np.pi))
-        return Arena(qpos=qpos, hfield=hfield)
+        yaw = angle + self.rng.normal(0.0, 0.7)
+        return Arena(qpos=turned(self.env.model.qpos0, (place[0], place[1], ground + 0.005), yaw), hfield=hfield)
 
     def guide_of(self) -> Guide:
         """One way, held."""
         return self._along
 
     def begin(self, ids: np.ndarray) -> None:
-        """A heading and a speed."""
-        self._along.heading[ids] = self.rng.uniform(-np.pi, np.pi, len(ids))
+        """Outward, more or less; one in four anywhere. A speed."""
+        anywhere = self.rng.uniform(-np.pi, np.pi, len(ids))
+        out = self._outward[ids] + self.rng.uniform(-0.4, 0.4, len(ids))
+        self._along.heading[ids] = np.where(self.rng.random(len(ids)) < 0.25, anywhere, out)
         self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
 
     def grow(self, world: int, fell: bool) -> None:
-        """Higher bumps where the rat went as it was told to the end; lower ones where it fell."""
+        """Farther out where the rat went as it was told to the end; nearer where it fell."""
         share = self.tracking_sum[world] / max(self.steps[world], 1)
         step = -0.02 if fell else 0.06 if share > 0.4 else 0.0
-        self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.02, 1.0)
+        self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.0, 1.0)
 
 
 class Hollow(PracticeGround):
