@@ -20,7 +20,8 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_targe
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, platform_heights, terrain_heights
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 
-_FLOOR, _RIDGE = 0.1, 0.5  # of the bowl's radius, where the climb begins and where it ends
+_CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
+_LOWEST = 0.2  # of the bowl's height, to begin with
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
@@ -119,9 +120,9 @@ class Corridor(PracticeGround):
 class Slopes(PracticeGround):
     """Walking out of the bowl, mostly, from a standing start somewhere on its slopes. A fall ends it, as on open ground.
 
-    A world's difficulty in [0, 1] says how far out it may begin: the bowl's floor is nearly level, and all grows steeper from there. (Lower
-    terrain instead of nearer starts taught nothing: scaled down to what a walker can bear, the bumps of the rim are there but the long
-    climb out of the floor is not, and every rat stopped at its foot.)
+    With a world's difficulty in [0, 1] the terrain rises to the task's height, at a half; then the rat begins farther and farther out, up
+    to the ridge. (A walker that practised anywhere on lower terrain was at home on bumps and stopped at the foot of the climb, which
+    goes on for two metres and is steepest near its beginning; one put at once before the full climb sat down there.)
     """
 
     ground = Ground.FLAT
@@ -133,11 +134,12 @@ class Slopes(PracticeGround):
         self._outward = np.zeros(env.num_worlds)
 
     def arena(self, world: int) -> Arena:
-        """The task's terrain; the rat standing as far from its centre as it may begin or nearer, above the highest bump under it."""
+        """A terrain; the rat standing as far from its centre as it may begin or nearer, above the highest bump under it."""
         task = self.env.task
         assert isinstance(task, Bowl)
-        hfield = task.terrain(self.rng)
-        distance = task.radius * self.rng.uniform(0.01, _FLOOR + (_RIDGE - _FLOOR) * self.difficulty[world])
+        level = 2.0 * max(self.difficulty[world] - self.rng.choice([0.0, 0.1]), 0.0)
+        hfield = (task.terrain(self.rng) * (_LOWEST + (1.0 - _LOWEST) * min(level, 1.0))).astype(np.float32)
+        distance = task.radius * self.rng.uniform(0.01, _CLIMB + (_RIDGE - _CLIMB) * max(level - 1.0, 0.0))
         angle = self.rng.uniform(-np.pi, np.pi)
         self._outward[world] = angle
         place = distance * np.array([np.cos(angle), np.sin(angle)])
