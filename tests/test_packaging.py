@@ -88,7 +88,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     names = {IMPORTED_AS.get(name, name) for name in declared(PROJECT["project"]["dependencies"])}
     extra = {"warp": "warp-lang", "mujoco_warp": "mujoco-warp"}  # of the simulator on a GPU, imported when one is asked for
     assert set(extra.values()) <= set(declared(PROJECT["project"]["optional-dependencies"]["gpu"]))
-    assert imported == names | set(extra)
+    assert declared(PROJECT["project"]["optional-dependencies"]["cluster"]) == ["ray"]  # imported when a run is to be on a cluster
+    assert imported == names | set(extra) | {"ray"}
 
 
 def test_the_simulator_on_the_cpu_does_without_warp_and_asking_for_the_other_says_what_to_install() -> None:

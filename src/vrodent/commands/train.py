@@ -11,6 +11,7 @@ import tyro
 from vrodent.agent import Agent
 from vrodent.commands.teachers import SPEEDS, find_teachers
 from vrodent.config import save_resolved, usage
+from vrodent.training.cluster import ClusterConfig
 from vrodent.training.collection import Teacher
 from vrodent.training.evaluation import VALIDATION_SEED, evaluate
 from vrodent.training.preset import PRESETS
@@ -21,7 +22,7 @@ _SUMMARIES = {
     "tiny": "seconds: shows that everything runs, learns nothing",
     "laptop": "two cores: reinforcement in reference physics",
     "distil": "two cores: from teachers, the critic from the first step",
-    "gpu": "one device that learns, and a workstation's cores that collect",
+    "gpu": "one GPU that simulates and learns",
     "paper": "the paper's recipe, for a cluster's budget of steps",
 }
 _Preset = tyro.extras.subcommand_type_from_defaults(
@@ -57,6 +58,10 @@ class Command:
     """A teacher's folder, or the name of a packaged one, that walks to the orb of two_tap; the teacher of two_tap has it only near by."""
     speeds: tuple[float, float, float, float] = SPEEDS
     """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
+    cluster: str | None = None
+    """Let actors run on a cluster of Ray (needs vrodent[cluster]): its address, or `local` for processes of this machine alone."""
+    workers: int = 0
+    """Processes on the cluster, of one CPU each and at least one a task; 0 takes one a task."""
     evaluation_trials: int = 0
     """Trials of each task, in reference physics, by which the agent is scored every --evaluate-seconds and at the end; 4 take some minutes.
     Their arenas are neither learned in nor those of `vrodent evaluate`."""
@@ -69,9 +74,12 @@ class Command:
         with usage():
             if self.evaluation_trials < 0:
                 raise ValueError(f"evaluation_trials must not be negative, got {self.evaluation_trials}.")
+            if self.workers and self.cluster is None:
+                raise ValueError(f"--workers {self.workers} are of use with --cluster only.")
+            cluster = None if self.cluster is None else ClusterConfig(address=self.cluster, workers=self.workers)
             path = train(
                 config, self.out, resume=self.resume, start=self.start, teachers=self._teachers(), method=self._method(),
-                evaluate=self._scores if self.evaluation_trials else None,
+                evaluate=self._scores if self.evaluation_trials else None, cluster=cluster,
             )  # fmt: skip
         save_resolved(self.out / "settings.json", "train", {"resume": self.resume, "start": self.start, "config": self.config})
         print(json.dumps({"checkpoint": str(path)}) if self.json else f"checkpoint: {path}")

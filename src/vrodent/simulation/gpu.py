@@ -210,6 +210,11 @@ class GpuSimulation:
         """Simulated time since the start of a world's episode, s."""
         return self._pure.seconds(int(self._clock[world]))
 
+    @property
+    def times(self) -> np.ndarray:
+        """(world,) s of simulated time since the start of every world's episode, on the host."""
+        return np.array([self._pure.seconds(int(steps)) for steps in np.asarray(self._clock)])
+
     def close(self) -> None:
         """Nothing is held but memory of the device, which goes when the simulation does."""
         self.eye = None

@@ -129,6 +129,10 @@ class ActorRun:
         finished, self.episodes = self.episodes, []
         return finished
 
+    def close(self) -> None:
+        """Free the simulation."""
+        self.simulation.close()
+
     def snapshot(self) -> dict[str, np.ndarray]:
         """Everything that the next unroll depends on beside the agent, as arrays."""
         arrays = {f"simulation.{name}": array for name, array in snapshot(self.simulation).items()}

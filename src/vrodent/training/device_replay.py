@@ -36,7 +36,7 @@ class DeviceReplay:
     surplus = 0
     room = 2**62  # nothing that is overwritten would be needed again
 
-    def __init__(self, template: Unroll, capacity: int, device: jax.Device) -> None:
+    def __init__(self, template: Unroll, capacity: int, device: Any) -> None:
         if capacity < 1:
             raise ReplayError(f"A replay must hold at least one unroll, but its capacity is {capacity}.")
         self.capacity = capacity
@@ -117,7 +117,7 @@ def _draw(ring: Unroll, key: jax.Array, held: Any, count: int) -> Unroll:
     return jax.tree.map(lambda leaf: leaf[slot], ring)
 
 
-def _check_room(nbytes: int, device: jax.Device, capacity: int) -> None:
+def _check_room(nbytes: int, device: Any, capacity: int) -> None:
     what = f"A replay of {capacity} unrolls"
     if device.platform == "cpu":
         check_memory(nbytes, what)

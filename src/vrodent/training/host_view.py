@@ -52,10 +52,7 @@ class _HostFields:
 
     def __getattr__(self, name: str) -> np.ndarray:
         simulation = self._simulation
-        if name == "time":
-            value = np.array([simulation.seconds(world) for world in range(simulation.num_worlds)])
-        else:
-            value = _host(getattr(simulation.physics.fields, name))
+        value = simulation.times if name == "time" else _host(getattr(simulation.physics.fields, name))
         setattr(self, name, value)
         return value
 

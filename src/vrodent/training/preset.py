@@ -27,9 +27,7 @@ def tiny() -> TrainConfig:
         value_layers=(16,),
         num_value_heads=2,
     )
-    collection = CollectionConfig(
-        num_worlds=4, worlds=(2, 2), unroll_length=5, replay_steps=400, warmup_steps=60, samples_per_insert=2.0
-    )
+    collection = CollectionConfig(num_worlds=4, worlds=(2, 2), unroll_length=5, replay_steps=400, warmup_steps=60, samples_per_insert=2.0)
     return TrainConfig(
         tasks=("gaps", "two_tap"),
         agent=agent,
@@ -75,25 +73,33 @@ def distil(num_policy_layers: int = 3) -> TrainConfig:
 
 
 def gpu(num_policy_layers: int = 3) -> TrainConfig:
-    """One device that learns, and a workstation's cores that collect: larger batches, longer unrolls, all in reference physics."""
+    """One GPU that simulates, keeps and learns: thousands of worlds, larger batches, longer unrolls, all in reference physics.
+
+    Some 14 GB of its memory are replay, and each of the bowl's worlds takes 5 MB. The numbers are a guess that no GPU has seen yet.
+    """
     base = laptop(num_policy_layers)
-    collection = replace(base.collection, num_worlds=256, unroll_length=40, replay_steps=400_000, warmup_steps=40_000, threads=0)
+    collection = replace(
+        base.collection, num_worlds=2048, unroll_length=40, replay_steps=1_000_000, warmup_steps=160_000, device="gpu"
+    )  # fmt: skip
     learner = replace(base.learner, learning_rate=3e-4)
-    return replace(base, collection=collection, learner=learner, batch_unrolls=128, total_steps=300_000_000)
+    return replace(base, collection=collection, learner=learner, batch_unrolls=256, total_steps=300_000_000)
 
 
 def paper(num_policy_layers: int = 3) -> TrainConfig:
     """The paper's recipe: reinforcement alone, but for a kickstart in the bowl from an expert of that task, weight 0.003.
 
-    The critic alone trains the encoders. For clusters: billions of steps are needed.
+    The critic alone trains the encoders. For clusters, whose workers collect: billions of steps are needed.
     """
-    base = gpu(num_policy_layers)
+    base = laptop(num_policy_layers)
+    collection = replace(base.collection, num_worlds=256, unroll_length=40, replay_steps=400_000, warmup_steps=40_000, threads=0)
     teaching = TeachingConfig(kind="cross_entropy", weight=0.003, final_weight=0.003)
     loss = LossConfig(vmpo=VmpoConfig(), teaching=teaching, task_teaching=(0.0, 0.0, 1.0, 0.0))
     return replace(
         base,
         agent=AgentConfig(num_policy_layers=num_policy_layers, num_value_heads=4),
-        learner=replace(base.learner, loss=loss),
+        learner=replace(base.learner, learning_rate=3e-4, loss=loss),
+        collection=collection,
+        batch_unrolls=128,
         total_steps=3_000_000_000,
     )
 

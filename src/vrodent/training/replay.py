@@ -113,8 +113,16 @@ class Replay:
     def latest(self, count: int) -> Unroll:
         """The last `count` unrolls, or as many as there are, without counting them as sampled; the world axis first."""
         with self._lock:
-            slot = (self.inserted - 1 - np.arange(min(count, len(self)))) % (self.capacity + self.surplus)
-            return jax.tree.unflatten(self._structure, [array[slot] for array in self._arrays])
+            return jax.tree.unflatten(self._structure, [array[self._newest(count)] for array in self._arrays])
+
+    def felt(self) -> np.ndarray:
+        """(unroll, time + 1, 158): the proprioception of all that can be sampled."""
+        with self._lock:
+            return jax.tree.unflatten(self._structure, self._arrays).proprioception[self._newest(len(self))]
+
+    def _newest(self, count: int) -> np.ndarray:
+        """Slots of the last unrolls."""
+        return (self.inserted - 1 - np.arange(min(count, len(self)))) % (self.capacity + self.surplus)
 
     def flush(self) -> None:
         """Hand the files to the disk, before a checkpoint is made that relies on them."""

@@ -20,6 +20,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from vrodent.training.checkpoint_store import CheckpointStore
 from vrodent.training.settings import TrainConfig
 
+_ADDED = {"CollectionConfig": {"device", "warp_device"}}
 _ROOM = 256 * 2**20  # bytes: checkpoints, logs
 
 
@@ -121,7 +122,8 @@ def _build(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
         names = {field.name for field in dataclasses.fields(kind)}
-        if set(value) != names:
+        # What was added later is missing in older files; its default is what was done then.
+        if set(value) - names or names - set(value) - _ADDED.get(kind.__name__, set()):
             raise ValueError(f"{kind.__name__} differs in the fields {', '.join(sorted(names ^ set(value)))}")
         return kind(**{name: _build(hints[name], entry) for name, entry in value.items()})
     if get_origin(kind) is tuple:

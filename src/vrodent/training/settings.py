@@ -30,6 +30,9 @@ class CollectionConfig:
         physics: "training" or "reference".
         camera_shadows: as in the original, at most of a frame's cost.
         threads: of each task's physics; 0 takes one a core.
+        device: where worlds and replays are. On "gpu", worlds of all tasks are equal in number unless `worlds` says otherwise, tasks and
+            learner take turns, and a resumed run finds its replays empty: it warms up again.
+        warp_device: with device "gpu", another than the first GPU, such as "cuda:1"; "cpu" is slow and for tests.
     """
 
     num_worlds: int = 32
@@ -44,6 +47,8 @@ class CollectionConfig:
     physics: Literal["training", "reference"] = "training"
     camera_shadows: bool = False
     threads: int = 1
+    device: Literal["cpu", "gpu"] = "cpu"
+    warp_device: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_worlds", "unroll_length", "samples_per_insert", "replay_steps", "teacher_share_updates"):
@@ -56,6 +61,10 @@ class CollectionConfig:
             raise ValueError(f"collection.worlds must be at least 1 for each task, but is {self.worlds}.")
         if self.physics not in ("training", "reference"):
             raise ValueError(f"collection.physics must be training or reference, but is {self.physics!r}.")
+        if self.device not in ("cpu", "gpu"):
+            raise ValueError(f"collection.device must be cpu or gpu, but is {self.device!r}.")
+        if self.warp_device is not None and self.device != "gpu":
+            raise ValueError(f"collection.warp_device {self.warp_device!r} is of use with collection.device gpu only.")
 
     def share_at(self, update: int) -> float:
         """Part of the unrolls in which the teacher acts at an update."""
@@ -119,6 +128,8 @@ class TrainConfig:
             raise ValueError(f"collection.worlds {collection.worlds} must name a number for each of the tasks {self.tasks}.")
         if self.deterministic and not collection.worlds:
             raise ValueError("A deterministic run needs collection.worlds: measured speeds vary.")
+        if self.deterministic and collection.device == "gpu":
+            raise ValueError("A run on a GPU cannot be deterministic: contacts are added in any order there.")
         if collection.warmup_steps > collection.replay_steps:
             raise ValueError(f"collection.warmup_steps {collection.warmup_steps} exceeds replay_steps {collection.replay_steps}.")
         if self.learner.loss.burn_in >= collection.unroll_length:

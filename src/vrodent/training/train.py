@@ -19,6 +19,7 @@ from vrodent.agent import Agent
 from vrodent.body import add_rat, arena_spec, standing_ctrl
 from vrodent.training import progress
 from vrodent.training.checkpoint import Checkpoint, load_checkpoint
+from vrodent.training.cluster import Cluster, ClusterConfig
 from vrodent.training.collection import Teacher
 from vrodent.training.fleet import Fleet, seconds_per_step
 from vrodent.training.learner import UpdateReport, copy_of, initial_learned, make_update, set_normaliser
@@ -41,6 +42,7 @@ def train(
     start: Path | None = None,
     method: str = "reinforcement",
     evaluate: Evaluate | None = None,
+    cluster: ClusterConfig | None = None,
     say: Callable[[str], None] = progress.say,
 ) -> Path:
     """Train an agent. Interrupted with Ctrl-C, it writes a checkpoint first.
@@ -53,13 +55,14 @@ def train(
         start: checkpoint whose agent, with its normalisation, the run starts from; None starts from an untrained one.
         method: what this stage is, for the agent's lineage.
         evaluate: called now and then, and at the end.
+        cluster: where actors run; None runs them in this process. A run may be resumed with or without.
         say: takes the lines of progress.
 
     Returns:
         the last checkpoint.
 
     Raises:
-        ResumeError, ReplayError, CheckpointError, ValueError: the run cannot begin; nothing has been learned yet.
+        ResumeError, ReplayError, CheckpointError, ClusterError, NoGpuError, ValueError: the run cannot begin; nothing has been learned yet.
         TrainingDiverged: it diverged more often than it may go back.
     """
     store = RunStore(out, config.keep_checkpoints if config else 3)
@@ -70,13 +73,23 @@ def train(
         raise ResumeError("A new run needs a config.")
     else:
         store.clear()
-    options = _Options(teachers=teachers, start=start, method=method, evaluate=evaluate, say=say)
-    run = _Run(config, store, options, resume=resume)
+    crew = Cluster(cluster, config.tasks, say) if cluster is not None else None
+    try:
+        options = _Options(teachers=teachers, start=start, method=method, evaluate=evaluate, crew=crew, say=say)
+        return _finish(_Run(config, store, options, resume=resume))
+    finally:
+        if crew is not None:
+            crew.close()
+
+
+def _finish(run: _Run) -> Path:
+    """Run to the end, and close whatever happens."""
     try:
         return run.go()
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
+        out = run.store.directory
         raise ResumeError(f"The disk of {out} is full. Free some space and resume: the last checkpoint is whole.") from error
     finally:
         run.close()
@@ -90,6 +103,7 @@ class _Options:
     start: Path | None
     method: str
     evaluate: Evaluate | None
+    crew: Cluster | None
     say: Callable[[str], None]
 
 
@@ -112,7 +126,7 @@ class _Run:
         self.origin = options.start.name if options.start is not None else f"initial weights, seed {config.seed}"
         agent = origin.agent if origin else Agent(config.agent, seed=config.seed, stance=_stance())
         self.learned = initial_learned(config.learner, agent, len(config.tasks), config.total_updates)
-        self.fleet = Fleet(config, config.collection.worlds, copy_of(agent), store.replay, options.teachers)
+        self.fleet = Fleet(config, config.collection.worlds, copy_of(agent), store.replay, options.teachers, options.crew)
         if not resume:
             store.begin(config)
         self.update = make_update(config.learner, config.total_updates)
@@ -130,13 +144,13 @@ class _Run:
 
     def go(self) -> Path:
         """Run to the end."""
-        if not self.config.deterministic:
+        if not self.fleet.takes_turns:
             self.fleet.start()
         try:
             while self._updates < self.config.total_updates:
                 if self.fleet.may_learn:
                     self._learn()
-                elif self.config.deterministic:
+                elif self.fleet.takes_turns:
                     self.fleet.round()
                 else:
                     self.fleet.wait(1.0)
@@ -248,8 +262,7 @@ class _Run:
         self.method, self.origin = found.lineage[-1].method, found.lineage[-1].trained_from
         self.rollbacks, self.seconds = int(counts["rollbacks"]), float(counts["seconds"])
         self.fleet.teacher_share = float(counts["teacher_share"])
-        for replay, inserted, sampled in zip(self.fleet.replays, counts["inserted"], counts["sampled"], strict=True):
-            replay.rewind(int(inserted), int(sampled))
+        self.fleet.rewind(counts["inserted"].tolist(), counts["sampled"].tolist())
         self.fleet.agent = copy_of(self.learned.agent)
         if self.config.deterministic:
             like = (self.fleet.agent, tuple(actor.snapshot() for actor in self.fleet.actors))
@@ -257,6 +270,8 @@ class _Run:
             for actor, arrays in zip(self.fleet.actors, snapshots, strict=True):
                 actor.restore(arrays)
         self.say(f"Going on from {found.path.name} after {int(self.learned.update)} updates.")
+        if again := self.fleet.warming_again:
+            self.say(f"The replay was in the device's memory and is lost: {again:,} steps are collected before learning goes on.")
 
     def _evaluation(self) -> dict[str, float]:
         assert self.evaluate is not None
