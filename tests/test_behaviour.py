@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vrodent.analysis.gait import GaitConfig, landings
 from vrodent.behaviour import BEHAVIOURS, RATE, SIGNALS, Detector, detect, signals
 
 
@@ -17,9 +18,9 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.array([w * x - v @ u, *(w * u + x * v + np.cross(v, u))])
 
 
-def one(orientation: np.ndarray, velocity=(0.0, 0.0, 0.0), spin=(0.0, 0.0, 0.0), sole=0.0) -> dict[str, float]:
+def one(orientation: np.ndarray, velocity=(0.0, 0.0, 0.0), spin=(0.0, 0.0, 0.0), paw=(0.0, 0.0, 0.0)) -> dict[str, float]:
     qpos, qvel = np.array([[1.0, 2.0, 0.1, *orientation]]), np.array([[*velocity, *spin]])
-    return dict(zip(SIGNALS, signals(qpos, qvel, np.array([[0.0, 0.0, sole, 0.0]]))[0], strict=True))
+    return dict(zip(SIGNALS, signals(qpos, qvel, np.array([paw]))[0], strict=True))
 
 
 def still(num: int) -> np.ndarray:
@@ -50,11 +51,69 @@ def test_turning_is_about_the_worlds_vertical() -> None:
     assert one(quaternion((0, 1, 0), 0.3), spin=(5.0, 0.0, 0.0))["turning"] == pytest.approx(-5.0 * np.sin(0.3))
 
 
-def test_a_stride_is_a_paw_that_bears_weight_while_the_animal_moves_on() -> None:
-    upright = quaternion((0, 0, 1), 0.0)
-    assert one(upright, velocity=(0.3, 0, 0), sole=0.5)["striding"] == 1.0
-    assert one(upright, velocity=(0.3, 0, 0), sole=0.0)["striding"] == 0.0
-    assert one(upright, velocity=(-0.3, 0, 0), sole=0.5)["striding"] == 0.0
+@pytest.mark.parametrize("heading", [0.0, 1.0, -2.5])
+def test_reach_is_how_far_the_paw_is_before_the_trunk(heading: float) -> None:
+    turned = product(quaternion((0, 0, 1), heading), quaternion((0, 1, 0), -0.4))
+    ahead, aside = np.array([np.cos(heading), np.sin(heading), 0]), np.array([-np.sin(heading), np.cos(heading), 0])
+    paw = np.array([1.0, 2.0, 0.01]) - 0.05 * ahead + 0.03 * aside  # the trunk is at (1, 2)
+    assert one(turned, paw=tuple(paw))["reach"] == pytest.approx(-0.05)
+
+
+def walking(reach: np.ndarray, speed: float = 0.4) -> np.ndarray:
+    values = still(len(reach))
+    values[:, SIGNALS.index("forward")] = values[:, SIGNALS.index("speed")] = speed
+    values[:, SIGNALS.index("reach")] = reach
+    return values
+
+
+def to_and_fro(seconds: float, frequency: float, forward: float = 0.4, size: float = 0.03) -> tuple[np.ndarray, np.ndarray]:
+    """A paw that goes forward in `forward` of each stride and back in the rest; and the times, s, at which it is foremost."""
+    phase = np.arange(round(seconds * RATE)) / RATE * frequency
+    reach = size * np.interp(phase % 1, [0, forward, 1], [-1, 1, -1]) - 0.06
+    return reach, (np.arange(int(seconds * frequency) + 1) + forward) / frequency
+
+
+@pytest.mark.parametrize("frequency", [1.3, 3.0, 6.1])
+def test_planted_strides_begin_in_the_first_frame_in_which_the_paw_has_turned_back(frequency: float) -> None:
+    reach, foremost = to_and_fro(6.0, frequency)
+    falls = np.flatnonzero(np.diff(reach) < 0) + 1
+    expected = [int(falls[falls >= time * RATE][0]) for time in foremost if time * RATE <= falls[-1]]
+    assert begins(walking(reach), "stride") == expected
+    going_on = detect(walking(reach))[1][:, list(BEHAVIOURS).index("stride")]
+    assert going_on[expected[0] :].mean() == pytest.approx(0.6, abs=0.06)  # it lasts while the paw goes back
+
+
+def test_no_strides_without_walking_on_or_with_a_paw_that_only_trembles() -> None:
+    reach, _ = to_and_fro(4.0, 3.0)
+    assert begins(walking(reach, speed=0.05), "stride") == [] == begins(walking(reach, speed=-0.4), "stride")
+    assert begins(walking(to_and_fro(4.0, 3.0, size=0.0045)[0]), "stride") == []
+    assert len(begins(walking(to_and_fro(4.0, 3.0, size=0.007)[0]), "stride")) == 12
+
+
+def test_a_hitch_on_the_way_forward_makes_no_second_stride() -> None:
+    reach = np.concatenate([np.linspace(0, 0.02, 6), [0.018], np.linspace(0.02, 0.05, 6), np.linspace(0.05, 0, 10), np.linspace(0, 0.04, 6),
+                            np.linspace(0.04, 0, 6)])  # fmt: skip
+    # It is told at the hitch, since nothing looks ahead; then not before the paw has been back.
+    assert begins(walking(reach), "stride") == [6, 30]
+
+
+def test_strides_told_as_they_happen_are_those_told_afterwards() -> None:
+    """Against `gait.landings`, which sees the whole trial, on a paw that trembles by half a millimetre and changes its pace."""
+    rng = np.random.default_rng(2)
+    phase = np.cumsum(rng.uniform(2.0, 5.0, 12).repeat(50)) / RATE
+    reach = 0.025 * np.sin(2 * np.pi * phase) + rng.normal(0, 2e-4, len(phase))
+    afterwards = landings(reach, RATE, GaitConfig())[0] * RATE
+    found = np.array(begins(walking(reach), "stride"))
+    assert len(afterwards) > 25 and abs(len(found) - len(afterwards)) <= 1  # one at the very end may not have turned yet
+    late = np.array([found[np.abs(found - frame).argmin()] - frame for frame in afterwards])
+    assert (np.abs(late) <= 2).all() and 0 < late.mean() < 1.5
+
+
+def test_a_frame_without_a_place_of_the_paw_changes_no_strides() -> None:
+    reach, _ = to_and_fro(4.0, 3.0)
+    gone = reach.copy()
+    gone[[20, 21, 70]] = np.nan
+    assert len(begins(walking(gone), "stride")) == len(begins(walking(reach), "stride")) == 12
 
 
 def test_a_behaviour_begins_when_it_has_held_and_once_only() -> None:

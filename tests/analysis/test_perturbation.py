@@ -71,10 +71,10 @@ def test_modulation_refuses_what_it_cannot_do() -> None:
 def turning_session(**extra):
     """Still but for a turn to the left in trial 1, frames 50 to 99 of it, and a tap in trial 0."""
     total = sum(LENGTHS)
-    qpos, qvel, touch = np.zeros((total, 74), np.float32), np.zeros((total, 73), np.float32), np.zeros((total, 4), np.float32)
+    qpos, qvel, points = np.zeros((total, 74), np.float32), np.zeros((total, 73), np.float32), np.zeros((total, 25, 3), np.float32)
     qpos[:, 3] = 1.0
     qvel[450:500, 5] = 3.0
-    planted = {"qpos": qpos, "qvel": qvel, "touch": touch} | extra
+    planted = {"qpos": qpos, "qvel": qvel, "keypoints": points} | extra
     return make_session(LENGTHS, planted=planted, events=[("first_tap", 100), ("first_tap", 395)], task="two_tap")
 
 

@@ -15,7 +15,7 @@ from vrodent.recording import RecordingError, Window, Within, record
 from vrodent.recording.mind import Mind
 from vrodent.recording.schedule import NEVER, Chronicle, event_names
 
-STILL = np.array([[0, 0, 0.1, 1, 0, 0, 0.0]] * 2), np.zeros((2, 6)), np.zeros((2, 4))
+STILL = np.array([[0, 0, 0.1, 1, 0, 0, 0.0]] * 2), np.zeros((2, 6)), np.zeros((2, 3))
 
 
 def run(window: Window, happened: dict[int, list[tuple[int, str]]], frames: int, trials=(0, 1)) -> np.ndarray:

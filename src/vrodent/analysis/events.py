@@ -12,6 +12,7 @@ from scipy import ndimage, signal
 from vrodent.analysis.checks import AnalysisError, check_trials
 from vrodent.analysis.data import Data, Prepared
 from vrodent.analysis.features import MOVEMENT
+from vrodent.analysis.gait import PAWS, GaitConfig, landings
 
 Event = tuple[int, int]
 """Trial, numbered over the used trials of all analysable sessions in order, and frame within it."""
@@ -24,9 +25,6 @@ TASK_EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 KINDS = (*TASK_EVENTS, "stride", "turn", "rear", "jump")
 """Kinds of events, task events first."""
 
-HIND_LEFT = 2
-"""Column of `touch` whose contacts count strides."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class EventConfig:
@@ -34,8 +32,9 @@ class EventConfig:
 
     Attributes:
         contact: N, a paw that presses harder touches.
-        swing: s, a paw without contact for so long has swung; its next contact is a stride.
-        stride_speed: m/s, forward speed above which contacts are strides.
+        excursion: m, smallest to and fro of the left hind paw along the trunk in a stride.
+        shortest: s, of a stride.
+        stride_speed: m/s, forward speed above which the paw's turns are strides.
         turn_rate: rad/s, peaks of the smoothed rate of turn above it are turns, to either side.
         separation: s, least time between two turns.
         rear_pitch: rad, nose up; a rear begins when the torso passes it.
@@ -45,7 +44,8 @@ class EventConfig:
     """
 
     contact: float = 1e-3
-    swing: float = 0.06
+    excursion: float = 0.01
+    shortest: float = 0.06
     stride_speed: float = 0.1
     turn_rate: float = 1.5
     separation: float = 0.5
@@ -61,18 +61,20 @@ class EventConfig:
 
 
 def movement_events(
-    movement: np.ndarray, touch: np.ndarray | None, rate: float, config: EventConfig | None = None
+    movement: np.ndarray, touch: np.ndarray | None, reach: np.ndarray | None, rate: float, config: EventConfig | None = None
 ) -> dict[str, np.ndarray]:
     """Frames of strides, turns, rears and jumps in one trial.
 
     Args:
         movement: (time, column), the columns of `features.MOVEMENT`.
-        touch: (time, paw), N, fore left and right, hind left and right; None leaves out strides and jumps.
+        touch: (time, paw), N, fore left and right, hind left and right; None leaves out jumps.
+        reach: (time,), m, how far the left hind paw is before the trunk; None leaves out strides.
         rate: frames a second, Hz.
         config: the rules.
 
     Returns:
-        Kind -> (event,) frames: a stride at the contact of the left hind paw, a turn at its fastest, a rear and a jump at their onset.
+        Kind -> (event,) frames: a stride where the left hind paw is farthest forward, about where it lands (see
+            `vrodent.analysis.gait`), a turn at its fastest, a rear and a jump at their onset.
 
     Raises:
         AnalysisError: NaN, or a wrong number of columns.
@@ -87,15 +89,18 @@ def movement_events(
     turns, _ = signal.find_peaks(turning, height=config.turn_rate, distance=max(1, round(config.separation * rate)))
     hold = max(1, round(config.rear_duration * rate))
     found = {"turn": turns, "rear": onsets(column["pitch"] > config.rear_pitch, hold, hold)}
+    speed = ndimage.uniform_filter1d(column["forward"], width)
+    if reach is not None:
+        gait = GaitConfig(least_excursion=config.excursion, shortest=config.shortest, longest=max(1.2, 2 * config.shortest))
+        strides = np.round(landings(reach, rate, gait)[0] * rate).astype(np.int64)
+        found["stride"] = strides[speed[strides] > config.stride_speed]
     if touch is None:
         return found
     if touch.shape != (len(movement), 4):
         raise AnalysisError(f"movement events: touch has shape {touch.shape}, ({len(movement)}, 4) expected.")
     contact = touch > config.contact
-    speed = ndimage.uniform_filter1d(column["forward"], width)
-    strides = onsets(contact[:, HIND_LEFT], 1, max(1, round(config.swing * rate)))
     air = ~contact.any(axis=1) & (np.abs(column["roll"]) < config.upright)
-    return found | {"stride": strides[speed[strides] > config.stride_speed], "jump": onsets(air, max(1, round(config.flight * rate)), 1)}
+    return found | {"jump": onsets(air, max(1, round(config.flight * rate)), 1)}
 
 
 def onsets(mask: np.ndarray, hold: int, quiet: int) -> np.ndarray:
@@ -124,13 +129,17 @@ def all_events(data: Data, config: EventConfig | None = None) -> tuple[dict[str,
         for kind, trial, frame in _task_events(session):
             found[kind].append((first + trial, frame))
         untouched = 0
+        paw = session.keypoint_names.index(PAWS[0]) if PAWS[0] in session.keypoint_names else None
+        if paw is None:
+            notes.append(f"{session.task}: no keypoint {PAWS[0]}; no strides are looked for.")
         for i, signals in enumerate(session.signals):
             touch = session.raw[i].get("touch") if session.raw else None
             untouched += touch is None
-            for kind, frames in movement_events(signals["movement"], touch, data.rate, config).items():
+            reach = None if paw is None else signals["pose"][:, 3 * paw]
+            for kind, frames in movement_events(signals["movement"], touch, reach, data.rate, config).items():
                 found[kind] += [(first + i, int(frame)) for frame in frames]
         if untouched:
-            notes.append(f"{session.task}: {untouched} trial(s) without touch of the paws; no strides and jumps are looked for in them.")
+            notes.append(f"{session.task}: {untouched} trial(s) without touch of the paws; no jumps are looked for in them.")
         first += len(session.signals)
     return {kind: sorted(events) for kind, events in found.items() if events}, notes
 

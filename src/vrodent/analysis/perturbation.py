@@ -13,7 +13,7 @@ from vrodent.analysis.data import usable
 from vrodent.analysis.sequences import peri_event
 from vrodent.analysis.session import Session, Variable
 from vrodent.analysis.statistics import max_corrected
-from vrodent.behaviour import BEHAVIOURS, detect, signals
+from vrodent.behaviour import BEHAVIOURS, PAW, detect, signals
 
 Selection = Literal["top", "bottom", "random"]
 _DRAWS_AT_ONCE = 32
@@ -109,7 +109,7 @@ def occurrences(session: Session, name: str, variable: Variable = "h", *, before
         AnalysisError: it is unknown, or never happened; says what did.
         SessionError: the session lacks a series.
     """
-    names = (*(f"activity_{layer}_{variable}" for layer in session.layers), "qpos", "qvel", "touch")
+    names = (*(f"activity_{layer}_{variable}" for layer in session.layers), "qpos", "qvel", "keypoints")
     use, notes = usable(session, 2, names)
     used = np.flatnonzero(use)
     found = _all_occurrences(session, used, before, after)
@@ -147,11 +147,21 @@ def _all_occurrences(
                 events.append((i, int(frame)))
                 inside[i][max(0, int(frame) - first) : int(frame) + last + 1] = True
         out[str(name)] = events, inside
-    told = [detect(signals(*(session.get(name)[session.frames(trial)] for name in ("qpos", "qvel", "touch")))) for trial in used.tolist()]
+    told = [detect(behaviour_signals(session, trial)) for trial in used.tolist()]
     for column, name in enumerate(BEHAVIOURS):
         events = [(i, int(frame)) for i, (begins, _) in enumerate(told) for frame in np.flatnonzero(begins[:, column])]
         out[name] = events, [going_on[:, column] for _, going_on in told]
     return out
+
+
+def behaviour_signals(session: Session, trial: int) -> np.ndarray:
+    """(time, signal) that behaviours are told from, in one trial; see `vrodent.behaviour.signals`.
+
+    Raises:
+        SessionError: the session lacks a series.
+    """
+    at = session.frames(trial)
+    return signals(session.get("qpos")[at], session.get("qvel")[at], session.keypoint(PAW)[at])
 
 
 def layer_trials(session: Session, layer: str, used: np.ndarray, variable: Variable) -> list[np.ndarray]:

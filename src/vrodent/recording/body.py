@@ -8,9 +8,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from vrodent.behaviour import PAW
 from vrodent.body import RatIndex
 from vrodent.body.rat import PREFIX
-from vrodent.recording.schema import KEYPOINTS
+from vrodent.recording.schema import KEYPOINT_NAMES, KEYPOINTS
 
 Fields = Any
 """MuJoCo's batched fields, each (world, ...)."""
@@ -23,11 +24,13 @@ class BodyReader:
     Attributes:
         index: of the rat's parts.
         keypoints: for `body`, `site` and `geom`, the places among `KEYPOINTS` and the ids of the parts.
+        paw: id of the site that tells strides.
         columns: names of joints, actuators, tendons, generalised positions and velocities.
     """
 
     index: RatIndex
     keypoints: dict[str, tuple[np.ndarray, np.ndarray]]
+    paw: int
     columns: dict[str, tuple[str, ...]]
 
     @classmethod
@@ -49,7 +52,9 @@ class BodyReader:
             "qpos": _coordinates(model, model.jnt_qposadr, ("x", "y", "z", "qw", "qx", "qy", "qz")),
             "qvel": _coordinates(model, model.jnt_dofadr, ("vx", "vy", "vz", "wx", "wy", "wz")),
         }
-        return cls(index=index, keypoints=keypoints, columns=columns)
+        places, sites = keypoints["site"]
+        paw = int(sites[places.tolist().index(KEYPOINT_NAMES.index(PAW))])
+        return cls(index=index, keypoints=keypoints, paw=paw, columns=columns)
 
     def read(self, fields: Fields) -> dict[str, np.ndarray]:
         """This moment's value of every series, (world, ...) each. The arrays may be views of `fields`: copy what is to be kept."""
@@ -71,6 +76,10 @@ class BodyReader:
             "torso_position": fields.xpos[:, i.torso],
             "keypoints": self._keypoints(fields),
         }
+
+    def stride_paw(self, fields: Fields) -> np.ndarray:
+        """(world, 3), m, the keypoint whose way tells strides, `vrodent.behaviour.PAW`."""
+        return fields.site_xpos[:, self.paw]
 
     def _keypoints(self, fields: Fields) -> np.ndarray:
         points = np.empty((len(fields.qpos), len(KEYPOINTS), 3))

@@ -222,7 +222,7 @@ class _Loop:
 
     def _frame(self, observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         env, fields = self._env, self._env.physics.fields
-        values, began = self._chronicle.sense(fields.qpos, fields.qvel, fields.sensordata[:, self._body.index.touch])
+        values, began = self._chronicle.sense(fields.qpos, fields.qvel, self._body.stride_paw(fields))
         moment = self._chronicle.moment()
         since = self._config.window.since(moment)
         ctrl, memory = self._mind.act(observation, moment.trial, moment.frame, since)

@@ -172,7 +172,7 @@ class Rollout:
             series = self.body.read(env.physics.fields)
             moment = None
             if self._chronicle is not None:
-                self._chronicle.sense(series["qpos"], series["qvel"], series["touch"])
+                self._chronicle.sense(series["qpos"], series["qvel"], self.body.stride_paw(env.physics.fields))
                 moment = self._chronicle.moment()
             series |= self.mind.act(observation, restart, moment)
             series["proprioception"] = observation["proprioception"]

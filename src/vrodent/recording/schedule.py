@@ -149,16 +149,16 @@ class Chronicle:
         self._first[:, world] = self._latest[:, world] = NEVER
         self._detector.restart(world)
 
-    def sense(self, qpos: np.ndarray, qvel: np.ndarray, touch: np.ndarray) -> tuple[np.ndarray, list[tuple[int, str]]]:
+    def sense(self, qpos: np.ndarray, qvel: np.ndarray, paw: np.ndarray) -> tuple[np.ndarray, list[tuple[int, str]]]:
         """Take the frame on which the next action is chosen.
 
         Args:
-            qpos, qvel, touch: as `vrodent.behaviour.signals` takes them, (world, ...).
+            qpos, qvel, paw: as `vrodent.behaviour.signals` takes them, (world, ...).
 
         Returns:
             The signals, (world, signal), and world and name of every behaviour that begins.
         """
-        values = signals(qpos, qvel, touch)
+        values = signals(qpos, qvel, paw)
         begins, _ = self._detector.update(values)
         names = tuple(BEHAVIOURS)
         found = [(int(world), names[column]) for world, column in zip(*np.nonzero(begins), strict=True)]

@@ -71,9 +71,9 @@ def sequences_methods(page: Page) -> Paragraphs:
     return [
         (
             "Events",
-            f"Taps, gaps and orbs are the task’s own. A stride: the left hind paw touches (more than {p['events.contact']:g} N) after "
-            f"{p['events.swing']:g} s without, at more than {p['events.stride_speed']:g} m/s forward. A turn: a peak of the rate of "
-            f"turn above "
+            f"Taps, gaps and orbs are the task’s own. A stride: the left hind paw, seen from the trunk, is farthest forward after "
+            f"a way of {p['events.excursion']:g} m or more, at more than {p['events.stride_speed']:g} m/s forward. A turn: a peak "
+            f"of the rate of turn above "
             f"{p['events.turn_rate']:g} rad/s, {p['events.separation']:g} s apart. A rear: the torso’s pitch passes "
             f"{p['events.rear_pitch']:g} "
             f"rad for {p['events.rear_duration']:g} s. A jump: no paw touches for {p['events.flight']:g} s, and the animal is not on "
