@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vrodent.agent import Agent, AgentConfig
-from vrodent.analysis import AnalysisConfig, EncodingConfig
+from vrodent.analysis import AnalysisConfig, EncodingConfig, Result
 from vrodent.recording import VideoConfig
 from vrodent.study import StudyConfig, quick, study
 
@@ -35,7 +35,9 @@ def test_a_study_from_agent_to_page_and_again(tmp_path: Path) -> None:
     assert page == tmp_path / "report.html" and "This network is untrained" in html
     made = times(tmp_path)
     names = {path.name for path in made}
-    assert {"session.nwb", "session.json", "spectra.npz", "encoding.npz"} <= names
+    assert {"session.nwb", "session.json", "spectra.npz", "encoding.npz", "network.npz"} <= names
+    rest = Result.load(tmp_path / "results" / "fixed_points")
+    assert rest["row"].tolist()[:2] == ["task:gaps", "task:two_tap"] and (rest["num_points"] > 0).any()
 
     study(agent, tmp_path, config, agent_name="untrained", lineage=LINEAGE)
     assert times(tmp_path) == made

@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vrodent.agent import Agent
 from vrodent.analysis import AnalysisConfig, analyze
+from vrodent.experiment.network import export_network
 from vrodent.recording import RecordConfig, VideoConfig, record
 from vrodent.recording.record import NWB_NAME, SETTINGS_NAME
 from vrodent.report import write_report
@@ -111,6 +113,8 @@ def study(
                     num_threads=settings.num_threads, time_limit=settings.time_limit, overwrite=True,
                 )  # fmt: skip
         sessions.append(folder)
+    if isinstance(agent, Agent) and config.video.egocentric:
+        export_network(agent, sessions, out / "results", lineage)
     with analysis_bar("analysing") as listener:
         analyze(sessions, out / "results", dataclasses.replace(config.analysis, seed=config.seed), listener)
     return write_report(out)

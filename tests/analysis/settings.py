@@ -9,6 +9,7 @@ from vrodent.analysis.behaviour import BehaviourConfig
 from vrodent.analysis.behaviour_map import MapConfig
 from vrodent.analysis.decoding import DecodingConfig
 from vrodent.analysis.dynamics_tables import DynamicsConfig
+from vrodent.analysis.fixed_point_tables import FixedPointConfig
 from vrodent.analysis.rsa import RsaConfig
 from vrodent.analysis.sequence_tables import SequenceConfig
 from vrodent.analysis.sharing_tables import SharingConfig
@@ -25,6 +26,7 @@ def quick(config: AnalysisConfig) -> AnalysisConfig:
         ),
         sequences=SequenceConfig(num_null=9, most_events=40),
         dynamics=DynamicsConfig(num_null=9, most_conditions=8),
+        fixed_points=FixedPointConfig(starts=3, seconds=2.0, longest=2.0, num_null=9),
         rsa=RsaConfig(num_clusters=12, num_null=9),
         decoding=DecodingConfig(num_null=9),
         sharing=SharingConfig(num_null=9),

@@ -12,8 +12,10 @@ from vrodent.analysis import Session, pipeline
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.data import Data, prepare
 from vrodent.analysis.encoding import EncodingConfig
+from vrodent.analysis.fixed_point_tables import Condition, Layer, network_result
 from vrodent.analysis.pipeline import Analysis, AnalysisConfig, Tick, analyze
 from vrodent.analysis.progress import Step
+from vrodent.analysis.reader import load_session
 from vrodent.analysis.result import Quantity, Result, load_results
 from vrodent.analysis.verdicts import Claim, Finding
 
@@ -169,6 +171,21 @@ def test_a_damaged_result_is_made_again(files: list[Path], results: Path, tmp_pa
     analyze(files, tmp_path, CONFIG)
     assert (tmp_path / "spectra.npz").read_bytes() == (results / "spectra.npz").read_bytes()
     assert set(load_results(tmp_path)) == set(NAMES)
+
+
+def test_weights_that_come_later_are_looked_at_and_nothing_else_is_made_again(files: list[Path], results: Path, tmp_path: Path) -> None:
+    assert "--agent AGENT" in Result.load(results / "fixed_points.json").notes[0]
+    for path in results.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    identifiers = tuple(load_session(path).identifier for path in files)
+    conditions = [Condition(name="gaps", behaviour=False, drive=np.zeros(8), h=np.zeros((3, 2)), c=np.ones((3, 2)))]
+    network_result([Layer(name="core", weight_hidden=np.zeros((2, 8)), conditions=conditions)], identifiers, "{}").save(tmp_path)
+    analyze(files, tmp_path, CONFIG)
+    changed = {path.name for path in tmp_path.iterdir() if before.get(path.name) != path.stat().st_mtime_ns}
+    assert changed == {f"{name}.{kind}" for name in ("network", "fixed_points", "findings") for kind in ("json", "npz")}
+    found = Result.load(tmp_path / "fixed_points.json")
+    assert found["num_points"].tolist() == [[1.0]] and found["time_constant"][0, 0] == pytest.approx(-0.02 / np.log(0.5))
 
 
 def test_short_and_broken_trials_are_left_out_and_said_so() -> None:

@@ -161,6 +161,21 @@ class Agent(eqx.Module):
         mean, log_std = self._heads(h)
         return UnrollOutput(mean, log_std, value), Memory(core, tuple(policy))
 
+    def drives(self, observation: Observation, memory: Memory) -> tuple[jax.Array, ...]:
+        """What its input and bias contribute to the gates of each LSTM in one control step, core first.
+
+        Args:
+            observation: of (world, ...) arrays.
+            memory: after that step: each layer's `h` is what those above it received.
+
+        Returns:
+            (world, 4 units) each; with the memory before the step and `weight_hidden` they give the memory after it.
+        """
+        proprioception, features = self._encode(observation)
+        entry = self._policy_entry(memory.core.h, proprioception, features)
+        inputs = (features, entry, *(self._policy_input(below.h, entry) for below in memory.policy[:-1]))
+        return tuple(layer.drive(x) for layer, x in zip((self.core, *self.policy), inputs, strict=True))
+
     def _encode(self, observation: Observation) -> tuple[jax.Array, jax.Array]:
         proprioception = self.normaliser(observation["proprioception"])
         features = self.proprioception_encoder(proprioception), self.image_encoder(observation["egocentric"])

@@ -12,6 +12,7 @@ import numpy as np
 from vrodent.analysis.checks import AnalysisError
 from vrodent.analysis.features import FeatureConfig, feature_sets, session_signals
 from vrodent.analysis.reader import load_session
+from vrodent.analysis.result import Result
 from vrodent.analysis.session import Events, Session, Trials, Variable
 from vrodent.analysis.vision import session_vision
 
@@ -74,11 +75,13 @@ class Data:
         sessions: in the order given.
         rate: frames a second, Hz.
         layers: names of the layers, core first.
+        network: the agent's weights, as `vrodent.analysis.fixed_point_tables.network_result` keeps them, if they are known.
     """
 
     sessions: tuple[Prepared, ...]
     rate: float
     layers: tuple[str, ...]
+    network: Result | None = None
 
     @property
     def analysable(self) -> tuple[Prepared, ...]:

@@ -23,11 +23,6 @@ from vrodent.analysis.verdicts import Claim, Finding
 if TYPE_CHECKING:
     from vrodent.analysis.pipeline import AnalysisConfig
 
-FIXED_POINTS = (
-    "Fixed points of the autonomous network and their eigenvalues are left out: sessions hold the activity of units and not the weights "
-    "between them."
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsConfig:
@@ -92,7 +87,6 @@ def dynamics(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick:
     rows = [_by_trial(kind, found, settings) for kind, found in events.items()]
     rows += [_by_task(trials, t, first, last, settings) for t in range(len(trials.tasks))]
     rows = [row for row in rows if len(row.groups) >= 2]
-    notes.append(FIXED_POINTS)
     tests, intervals = [], []
     for row in rows:
         averages = [_averages(trials.layer(layer), row.groups, first, last) for layer in data.layers]

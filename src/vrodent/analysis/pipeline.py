@@ -26,6 +26,7 @@ from vrodent.analysis.dynamics_tables import DYNAMICS_CLAIMS, DynamicsConfig, dy
 from vrodent.analysis.encoding import EncodingConfig
 from vrodent.analysis.events import EventConfig
 from vrodent.analysis.features import FeatureConfig
+from vrodent.analysis.fixed_point_tables import FIXED_POINT_CLAIMS, NETWORK, FixedPointConfig, fixed_point_table, judge_fixed_points
 from vrodent.analysis.gait import GaitConfig
 from vrodent.analysis.gait_tables import GAIT_CLAIMS, gait, judge_gait
 from vrodent.analysis.perturbation_claims import PERTURBATION_CLAIMS, SUMMARY, judge_perturbation
@@ -70,6 +71,7 @@ class AnalysisConfig:
         events: rules by which strides, turns, rears and jumps are found.
         sequences: windows around events.
         dynamics: of rotations and flow.
+        fixed_points: of layers left to themselves.
         rsa: of similarity over clusters of behaviour.
         decoding: of features from activity.
         sharing: of what layers share across tasks.
@@ -88,6 +90,7 @@ class AnalysisConfig:
     events: EventConfig = field(default_factory=EventConfig)
     sequences: SequenceConfig = field(default_factory=SequenceConfig)
     dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
+    fixed_points: FixedPointConfig = field(default_factory=FixedPointConfig)
     rsa: RsaConfig = field(default_factory=RsaConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     sharing: SharingConfig = field(default_factory=SharingConfig)
@@ -124,6 +127,7 @@ class Analysis:
         claims: of the paper that it can judge.
         judge: from its result to findings on some of those claims.
         needed: whether the page cannot do without it. Another that finds the sessions too little is kept as absent, with the reason.
+        uses: name of a result that another room left in the folder, and that it is made from beside the sessions; "" for none.
     """
 
     name: str
@@ -132,6 +136,7 @@ class Analysis:
     claims: tuple[Claim, ...] = ()
     judge: Callable[[Result], Sequence[Finding]] = no_findings
     needed: bool = False
+    uses: str = ""
 
 
 FINDINGS = "findings"
@@ -151,6 +156,8 @@ ANALYSES: tuple[Analysis, ...] = (
     Analysis(name="overlap", compute=overlap, claims=OVERLAP_CLAIMS, judge=judge_overlap),
     Analysis(name="sequences", compute=sequences, claims=SEQUENCE_CLAIMS, judge=judge_sequences),
     Analysis(name="dynamics", compute=dynamics, claims=DYNAMICS_CLAIMS, judge=judge_dynamics),
+    Analysis(name="fixed_points", compute=fixed_point_table, claims=FIXED_POINT_CLAIMS, judge=judge_fixed_points, uses=NETWORK,
+             steps=lambda sessions, config: 4),
     Analysis(name="timing", compute=timing, claims=TIMING_CLAIMS, judge=judge_timing),
     Analysis(name=SUMMARY, compute=None, claims=PERTURBATION_CLAIMS, judge=judge_perturbation),
 )  # fmt: skip
@@ -180,7 +187,7 @@ def analyze(sessions: Sequence[Path], out: Path, config: AnalysisConfig | None =
     files = [session_file(path) for path in sessions]
     if not files:
         raise AnalysisError("No session given; record one with: vrodent record AGENT --task TASK.")
-    marks = _fingerprints(files, config)
+    marks = _fingerprints(files, config, out)
     wanted = [a for a in ANALYSES if a.compute and not _is_current(out / f"{a.name}.json", marks[a.name])]
     if wanted:
         _compute(wanted, files, out, config, marks, listener)
@@ -223,6 +230,8 @@ def _compute(
     progress = Progress(reading * len(files) + sum(analysis.steps(len(files), config) for analysis in wanted), listener)
     progress.label("reading sessions")
     data = prepare(load(files, config.variable, lambda: progress.tick(reading)), config.variable, config.features)
+    weights = out / f"{NETWORK}.json"
+    data = dataclasses.replace(data, network=Result.load(weights) if weights.is_file() else None)
     for analysis in wanted:
         progress.label(analysis.name)
         rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=_spawn_key(analysis.name)))
@@ -260,11 +269,12 @@ def _spawn_key(name: str) -> tuple[int, ...]:
     return tuple(name.encode())
 
 
-def _fingerprints(files: Sequence[Path], config: AnalysisConfig) -> dict[str, str]:
-    """What each result was made from: sessions, settings, version and the code of this room."""
+def _fingerprints(files: Sequence[Path], config: AnalysisConfig, out: Path) -> dict[str, str]:
+    """What each result was made from: sessions, settings, version, the code of this room, and what it uses of another."""
     parts = [__version__, _code(), json.dumps(dataclasses.asdict(config), sort_keys=True), *(_digest(path) for path in files)]
-    names = (*(analysis.name for analysis in ANALYSES if analysis.compute), FINDINGS)
-    return {name: hashlib.sha256("\n".join([name, *parts]).encode()).hexdigest() for name in names}
+    names = {analysis.name: analysis.uses for analysis in ANALYSES if analysis.compute} | {FINDINGS: ""}
+    used = {uses: str(read_head(path)["sha256"]) for uses in names.values() if uses and (path := out / f"{uses}.json").is_file()}
+    return {name: hashlib.sha256("\n".join([name, *parts, used.get(uses, "")]).encode()).hexdigest() for name, uses in names.items()}
 
 
 def _code() -> str:

@@ -11,7 +11,7 @@ import tyro
 
 from vrodent.analysis import AnalysisConfig, analyze
 from vrodent.commands.progress import analysis_bar
-from vrodent.config import save_resolved, writable_folder
+from vrodent.config import save_resolved, usage, writable_folder
 
 PREFIXES = True
 """Options of parts are called `--behaviour.map.sample` and the like."""
@@ -27,6 +27,9 @@ class Command:
 
     sessions: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Session folders or their NWB files, at most one a task."""
+    agent: str | None = None
+    """The agent that was recorded, a packaged one's name, a checkpoint's folder or `untrained`: its weights are then looked at too, for
+    fixed points. The sessions must hold the videos of what it saw."""
     out: Path = Path("results")
     """Folder of the results."""
     analysis: Annotated[AnalysisConfig, tyro.conf.arg(name="")] = field(default_factory=AnalysisConfig)
@@ -37,8 +40,20 @@ class Command:
     def run(self) -> int:
         """Analyse and say where the results are."""
         out = writable_folder(self.out)
+        if self.agent is not None:
+            self._export(self.agent, out)
         with analysis_bar("analysing") as listener:
             paths = analyze(self.sessions, out, self.analysis, listener)
-        save_resolved(out.parent / f"{out.name}-settings.json", "analyze", {"sessions": self.sessions, "analysis": self.analysis})
+        settings = {"sessions": self.sessions, "agent": self.agent, "analysis": self.analysis}
+        save_resolved(out.parent / f"{out.name}-settings.json", "analyze", settings)
         print(json.dumps([str(path) for path in paths]) if self.json else "\n".join(["results:", *(f"  {path}" for path in paths)]))
         return 0
+
+    def _export(self, agent: str, out: Path) -> None:
+        """Leave the agent's weights among the results. Only this needs a network, so it is not imported before."""
+        from vrodent.commands.animals import find_animal
+        from vrodent.experiment.network import export_network
+
+        animal = find_animal(agent)
+        with usage():
+            export_network(animal.agent, self.sessions, out, animal.lineage)

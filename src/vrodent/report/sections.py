@@ -15,6 +15,7 @@ from vrodent.report.markup import number, numbers_behind, tag
 from vrodent.report.methods import encoding_methods, methods, spectra_methods
 from vrodent.report.origin import Origin
 from vrodent.report.perturbation import perturbation_methods, perturbations
+from vrodent.report.rest import rest, rest_methods
 from vrodent.report.tasks import overlap, overlap_methods, sharing, sharing_methods
 from vrodent.report.words import TASKS, task_title
 
@@ -34,6 +35,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(key="sharing", title="What layers share across tasks", needs=("sharing",), show=sharing, methods=sharing_methods),
     Section(key="sequences", title="Sequences", needs=("sequences",), show=sequences, methods=sequences_methods),
     Section(key="dynamics", title="Dynamics", needs=("dynamics",), show=dynamics, methods=dynamics_methods),
+    Section(key="rest", title="Layers left to themselves", needs=("fixed_points",), show=rest, methods=rest_methods),
     Section(key="timing", title="Two-tap timing", needs=("timing",), show=timing, methods=timing_methods),
     Section(key="perturbation", title="Perturbed units", needs=("perturbation",), show=perturbations, methods=perturbation_methods),
     Section(key="methods", title="Methods", show=lambda page: methods(page, SECTIONS)),
