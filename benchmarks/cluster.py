@@ -55,7 +55,7 @@ def main() -> None:
     base = laptop()
     config = replace(base, tasks=(options.task,), agent=replace(base.agent, num_value_heads=1))
     agent, length = Agent(config.agent), config.collection.unroll_length
-    cluster = Cluster(ClusterConfig(address=options.address, workers=most), config.tasks)
+    cluster = Cluster(ClusterConfig(address=options.address, workers=most), config)
     try:
         actors = [actor for _, _, actor in cluster.enlist(config, (most * options.worlds,), {}, lambda: False)]
         rate(actors, agent, 0.1, 0)  # every worker compiles

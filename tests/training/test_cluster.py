@@ -18,11 +18,12 @@ import jax
 import numpy as np
 import pytest
 
+from vrodent.agent import Agent
 from vrodent.training.checkpoint import load_checkpoint
 from vrodent.training.cluster import Cluster, ClusterConfig, ClusterError, worker_seed
 from vrodent.training.evaluation import HELD_OUT_SEED, VALIDATION_SEED
 from vrodent.training.fleet import Fleet
-from vrodent.training.preset import gpu, tiny
+from vrodent.training.preset import tiny
 from vrodent.training.settings import TrainConfig
 from vrodent.training.train import train
 
@@ -123,23 +124,21 @@ class _Nowhere(Cluster):
         self.workers = workers
 
 
-def test_what_a_cluster_cannot_do_is_said_before_it_is_started(tmp_path) -> None:
-    with pytest.raises(ValueError, match="1 workers are too few for 2 tasks"):
-        Cluster(ClusterConfig(workers=1), ("gaps", "bowl"))
+def test_what_a_cluster_cannot_do_is_said_before_it_is_started() -> None:
     with pytest.raises(ValueError, match="workers >= 0"):
         ClusterConfig(workers=-1)
     with pytest.raises(ValueError, match="is empty"):
         ClusterConfig(address="")
-    from vrodent.agent import Agent
-
-    agent = Agent(toy().agent)
-    for config, words in (
-        (toy(deterministic=True), "cluster cannot be deterministic"),
-        (replace(gpu(), agent=toy().agent, tasks=("gaps", "two_tap")), "actors simulate on CPUs"),
-        (toy(), "2 worlds of gaps are too few for its 4 workers"),
+    on_gpu = replace(toy(), collection=replace(toy().collection, device="gpu"))
+    for config, workers, words in (
+        (toy(), 1, "1 workers are too few for 2 tasks"),
+        (toy(deterministic=True), 0, "cluster cannot be deterministic"),
+        (on_gpu, 0, "actors simulate on CPUs"),
     ):
         with pytest.raises(ValueError, match=words):
-            Fleet(config, (2, 2), agent, crew=_Nowhere(8))
+            Cluster(ClusterConfig(workers=workers), config)
+    with pytest.raises(ValueError, match="2 worlds of gaps are too few for its 4 workers"):
+        Fleet(toy(), (2, 2), Agent(toy().agent), crew=_Nowhere(8))
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch) -> None:
@@ -147,4 +146,4 @@ def test_without_ray_it_says_what_to_install(monkeypatch) -> None:
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ClusterError, match=r"pip install 'vrodent\[cluster\]'"):
-        Cluster(ClusterConfig(), ("gaps",))
+        Cluster(ClusterConfig(), toy())

@@ -62,7 +62,7 @@ class Cluster:
 
     Args:
         config: where.
-        tasks: of the run.
+        run: what for.
         say: is told of lost workers.
 
     Attributes:
@@ -70,14 +70,18 @@ class Cluster:
 
     Raises:
         ClusterError: Ray is not installed, or there is no such cluster.
-        ValueError: fewer workers than tasks.
+        ValueError: fewer workers than tasks, or a run that is deterministic or on a GPU.
     """
 
-    def __init__(self, config: ClusterConfig, tasks: Sequence[str], say: Callable[[str], None] = progress.say) -> None:
+    def __init__(self, config: ClusterConfig, run: TrainConfig, say: Callable[[str], None] = progress.say) -> None:
         self.config, self.say, self.replaced = config, say, 0
-        self.workers = config.workers or len(tasks)
-        if self.workers < len(tasks):
-            raise ValueError(f"{self.workers} workers are too few for {len(tasks)} tasks: each worker has one.")
+        self.workers = config.workers or len(run.tasks)
+        if self.workers < len(run.tasks):
+            raise ValueError(f"{self.workers} workers are too few for {len(run.tasks)} tasks: each worker has one.")
+        if run.deterministic:
+            raise ValueError("A run on a cluster cannot be deterministic: its actors run beside the learner. Set deterministic to False.")
+        if run.collection.device == "gpu":
+            raise ValueError("On a cluster, actors simulate on CPUs: set collection.device to cpu. The learner uses a GPU all the same.")
         self._lock = threading.Lock()
         self._published: tuple[Agent, Any] | None = None
         self.ray = _connected(config, self.workers)

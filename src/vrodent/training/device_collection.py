@@ -1,7 +1,7 @@
 """Collecting on a GPU: as `vrodent.training.collection`, with everything that an unroll holds computed and kept on the device.
 
-From step to step the host learns two bits: whether some action is not a number, and whether some episode has ended. Only then does it read
-which ones, for it draws their arenas. A teacher works on the host; it is shown copies of the fields it reads, step by step.
+From step to step the host learns a few bits: whether some action is not a number, whether contacts found no room, whether some episode has
+ended. Only then does it read which ones, for it draws their arenas. A teacher works on the host and is shown copies of the fields it reads.
 """
 
 from __future__ import annotations

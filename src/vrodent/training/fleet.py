@@ -90,7 +90,7 @@ class Fleet:
         collection, total = config.collection, sum(worlds)
         self._on_gpu = collection.device == "gpu"
         self.takes_turns = config.deterministic or self._on_gpu
-        _check_crew(config, teachers or {}, crew)
+        _check_teachers(config, teachers or {})
         if crew is None and not self._on_gpu:
             check_memory(total * (_WORLD_BYTES + collection.unroll_length * 2 * 13_500), f"A simulation of {total} worlds")
         rounds = -(-collection.warmup_steps // (collection.unroll_length * total))
@@ -316,16 +316,10 @@ def _joined(parts: Sequence[Unroll]) -> Unroll:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def _check_crew(config: TrainConfig, teachers: Mapping[str, Teacher], crew: Crew | None) -> None:
+def _check_teachers(config: TrainConfig, teachers: Mapping[str, Teacher]) -> None:
     for name in config.tasks:
         if teachers and name not in teachers:
             raise ValueError(f"There is no teacher for {name}, only for {', '.join(sorted(teachers))}.")
-    if crew is not None and config.deterministic:
-        raise ValueError("A run on a cluster cannot be deterministic: its actors run beside the learner. Set deterministic to False.")
-    if crew is not None and config.collection.device == "gpu":
-        raise ValueError(
-            "On a cluster, actors simulate on CPUs: set collection.device to cpu. The learner has this machine's GPU all the same."
-        )
 
 
 def _gpu_actor(config: TrainConfig, acting: ActorConfig, worlds: int, agent: Agent, teacher: Teacher | None) -> Actor:

@@ -73,7 +73,7 @@ def train(
         raise ResumeError("A new run needs a config.")
     else:
         store.clear()
-    crew = Cluster(cluster, config.tasks, say) if cluster is not None else None
+    crew = Cluster(cluster, config, say) if cluster is not None else None
     try:
         options = _Options(teachers=teachers, start=start, method=method, evaluate=evaluate, crew=crew, say=say)
         return _finish(_Run(config, store, options, resume=resume))
