@@ -156,6 +156,12 @@ def test_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_p
     assert (tmp_path / "taken").read_text() == "a file"
 
 
+def test_a_student_starts_from_a_packaged_agent_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "four-tasks" in refused(capsys, "train", "tiny", "--start", "nobody", "--out", str(tmp_path / "a"))
+    message = refused(capsys, "train", "tiny", "--start", "four-tasks", "--out", str(tmp_path / "b"))
+    assert "four-tasks" in message and "core_size" in message  # found, and its network is another than the toy's
+
+
 def test_another_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     from vrodent.commands import doctor
 

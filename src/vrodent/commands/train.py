@@ -11,6 +11,7 @@ import tyro
 from vrodent.agent import Agent
 from vrodent.commands.teachers import SPEEDS, find_teachers
 from vrodent.config import save_resolved, usage
+from vrodent.training.checkpoint import find_checkpoint
 from vrodent.training.cluster import ClusterConfig
 from vrodent.training.collection import Teacher
 from vrodent.training.evaluation import VALIDATION_SEED, evaluate
@@ -46,7 +47,7 @@ class Command:
     resume: bool = False
     """Go on with the run that is in OUT."""
     start: Path | None = None
-    """A checkpoint's folder to start from, instead of fresh weights."""
+    """A packaged agent's name or a checkpoint's folder to start from, instead of fresh weights."""
     teacher: tuple[Path, ...] = ()
     """A teacher's folder (see `vrodent teach`), or the name of one that comes with vrodent, such as `locomotion`: it labels all experience,
     and drives the rat in some of it. One for all tasks, or one for each, in the order gaps, forage, bowl, two_tap. The preset `distil`
@@ -77,8 +78,9 @@ class Command:
             if self.workers and self.cluster is None:
                 raise ValueError(f"--workers {self.workers} are of use with --cluster only.")
             cluster = None if self.cluster is None else ClusterConfig(address=self.cluster, workers=self.workers)
+            start = None if self.start is None else find_checkpoint(self.start)
             path = train(
-                config, self.out, resume=self.resume, start=self.start, teachers=self._teachers(), method=self._method(),
+                config, self.out, resume=self.resume, start=start, teachers=self._teachers(), method=self._method(),
                 evaluate=self._scores if self.evaluation_trials else None, cluster=cluster,
             )  # fmt: skip
         save_resolved(self.out / "settings.json", "train", {"resume": self.resume, "start": self.start, "config": self.config})
