@@ -17,40 +17,39 @@ RATE = 50.0
 LENGTH, TRIALS = 600, 4
 
 
-def still(time: int = 500) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Movement of an animal that stands, touch of its four paws, and reach of the left hind one."""
-    return np.zeros((time, len(MOVEMENT))), np.full((time, 4), 0.5), np.full(time, -0.06)
+def still(time: int = 500) -> tuple[np.ndarray, np.ndarray]:
+    """Movement of an animal that stands, and reach of its left hind paw."""
+    return np.zeros((time, len(MOVEMENT))), np.full(time, -0.06)
 
 
 def test_planted_movements_are_found_where_they_are() -> None:
-    movement, touch, reach = still()
+    movement, reach = still()
     name = {column: i for i, column in enumerate(MOVEMENT)}
     movement[:, name["forward"]] = 0.4
     for start in (100, 120, 140):
         reach[start - 6 : start + 10] += 0.03 * np.interp(np.arange(-6, 10), [-6, 0, 10], [0, 1, 0])  # it lands at `start`
     movement[200:230, name["turning"]] = -4.0 * np.hanning(30)
     movement[300:340, name["pitch"]] = 0.9
-    touch[400:410] = 0.0
-    found = movement_events(movement, touch, reach, RATE)
+    movement[400:406, name["upward"]] = 0.8
+    found = movement_events(movement, reach, RATE)
     assert found["stride"].tolist() == [100, 120, 140]
     assert found["turn"].tolist() == [pytest.approx(214, abs=2)]
     assert found["rear"].tolist() == [300] and found["jump"].tolist() == [400]
 
 
 def test_rules_keep_out_what_is_none() -> None:
-    movement, touch, reach = still()
+    movement, reach = still()
     name = {column: i for i, column in enumerate(MOVEMENT)}
-    assert all(len(frames) == 0 for frames in movement_events(movement, touch, reach, RATE).values())
+    assert all(len(frames) == 0 for frames in movement_events(movement, reach, RATE).values())
     reach[100:110] += 0.03 * np.hanning(10)  # a paw put forward in standing is no stride
     movement[150:180, name["forward"]] = 0.4
     reach[150:180] += 0.003 * (-1.0) ** np.arange(30)  # nor is a paw that trembles in walking
-    touch[200:202] = 0.0  # too short for a flight
+    movement[200, name["upward"]] = 0.9  # a jolt is no jump
     movement[295:420, name["roll"]] = 2.0
-    touch[300:330] = 0.0  # on its side
+    movement[300:330, name["upward"]] = 0.9  # on its side
     movement[400:405, name["pitch"]] = 0.9  # too short for a rear
-    assert all(len(frames) == 0 for frames in movement_events(movement, touch, reach, RATE).values())
-    assert set(movement_events(movement, None, None, RATE)) == {"turn", "rear"}
-    assert set(movement_events(movement, None, reach, RATE)) == {"turn", "rear", "stride"}
+    assert all(len(frames) == 0 for frames in movement_events(movement, reach, RATE).values())
+    assert set(movement_events(movement, None, RATE)) == {"turn", "rear", "jump"}
 
 
 def test_onsets() -> None:
@@ -69,7 +68,7 @@ def test_events_keep_their_order_and_their_trial() -> None:
     assert whole([(0, 5), (0, 50), (0, 95)], [100], 10, 10) == [(0, 50)]
 
 
-@pytest.mark.parametrize(("setting", "value"), [("contact", 0.0), ("excursion", -1.0)])
+@pytest.mark.parametrize(("setting", "value"), [("jump_speed", 0.0), ("excursion", -1.0)])
 def test_refuses_settings(setting: str, value: float) -> None:
     with pytest.raises(AnalysisError, match=str(value)):
         EventConfig(**{setting: value})
@@ -95,7 +94,7 @@ def tapping(*, locked: bool) -> Data:
 def calm(rng: np.random.Generator, total: int) -> dict[str, np.ndarray]:
     """An animal that stands: no movement event."""
     return {"torso_orientation": np.tile([1.0, 0.0, 0.0, 0.0], (total, 1)) + 1e-4 * rng.normal(size=(total, 4)),
-            "torso_velocity": 1e-3 * rng.normal(size=(total, 3)), "touch": np.full((total, 4), 0.5)}  # fmt: skip
+            "torso_velocity": 1e-3 * rng.normal(size=(total, 3))}  # fmt: skip
 
 
 CONFIG = AnalysisConfig(sequences=SequenceConfig(num_null=79), dynamics=DynamicsConfig(num_null=49, most_conditions=12))

@@ -31,7 +31,6 @@ class EventConfig:
     """Rules by which movements are found.
 
     Attributes:
-        contact: N, a paw that presses harder touches.
         excursion: m, smallest to and fro of the left hind paw along the trunk in a stride.
         shortest: s, of a stride.
         stride_speed: m/s, forward speed above which the paw's turns are strides.
@@ -39,11 +38,11 @@ class EventConfig:
         separation: s, least time between two turns.
         rear_pitch: rad, nose up; a rear begins when the torso passes it.
         rear_duration: s, for so long it stays above, and stayed below before.
-        flight: s, for so long no paw touches, after one did: a jump begins.
-        upright: rad, largest roll at which a flight is a jump and not a fall onto the side or back.
+        jump_speed: m/s, a jump begins when the torso rises faster.
+        jump_duration: s, for so long it does, and did not before.
+        upright: rad, largest roll at which that is a jump and not a tumble.
     """
 
-    contact: float = 1e-3
     excursion: float = 0.01
     shortest: float = 0.06
     stride_speed: float = 0.1
@@ -51,7 +50,8 @@ class EventConfig:
     separation: float = 0.5
     rear_pitch: float = 0.6
     rear_duration: float = 0.2
-    flight: float = 0.06
+    jump_speed: float = 0.5
+    jump_duration: float = 0.04
     upright: float = 1.0
 
     def __post_init__(self) -> None:
@@ -61,13 +61,12 @@ class EventConfig:
 
 
 def movement_events(
-    movement: np.ndarray, touch: np.ndarray | None, reach: np.ndarray | None, rate: float, config: EventConfig | None = None
+    movement: np.ndarray, reach: np.ndarray | None, rate: float, config: EventConfig | None = None
 ) -> dict[str, np.ndarray]:
     """Frames of strides, turns, rears and jumps in one trial.
 
     Args:
         movement: (time, column), the columns of `features.MOVEMENT`.
-        touch: (time, paw), N, fore left and right, hind left and right; None leaves out jumps.
         reach: (time,), m, how far the left hind paw is before the trunk; None leaves out strides.
         rate: frames a second, Hz.
         config: the rules.
@@ -88,19 +87,15 @@ def movement_events(
     turning = np.abs(ndimage.uniform_filter1d(column["turning"], width))
     turns, _ = signal.find_peaks(turning, height=config.turn_rate, distance=max(1, round(config.separation * rate)))
     hold = max(1, round(config.rear_duration * rate))
-    found = {"turn": turns, "rear": onsets(column["pitch"] > config.rear_pitch, hold, hold)}
+    leap = max(1, round(config.jump_duration * rate))
+    rising = (column["upward"] > config.jump_speed) & (np.abs(column["roll"]) < config.upright)
+    found = {"turn": turns, "rear": onsets(column["pitch"] > config.rear_pitch, hold, hold), "jump": onsets(rising, leap, leap)}
     speed = ndimage.uniform_filter1d(column["forward"], width)
     if reach is not None:
         gait = GaitConfig(least_excursion=config.excursion, shortest=config.shortest, longest=max(1.2, 2 * config.shortest))
         strides = np.round(landings(reach, rate, gait)[0] * rate).astype(np.int64)
         found["stride"] = strides[speed[strides] > config.stride_speed]
-    if touch is None:
-        return found
-    if touch.shape != (len(movement), 4):
-        raise AnalysisError(f"movement events: touch has shape {touch.shape}, ({len(movement)}, 4) expected.")
-    contact = touch > config.contact
-    air = ~contact.any(axis=1) & (np.abs(column["roll"]) < config.upright)
-    return found | {"jump": onsets(air, max(1, round(config.flight * rate)), 1)}
+    return found
 
 
 def onsets(mask: np.ndarray, hold: int, quiet: int) -> np.ndarray:
@@ -128,18 +123,13 @@ def all_events(data: Data, config: EventConfig | None = None) -> tuple[dict[str,
     for session in data.analysable:
         for kind, trial, frame in _task_events(session):
             found[kind].append((first + trial, frame))
-        untouched = 0
         paw = session.keypoint_names.index(PAWS[0]) if PAWS[0] in session.keypoint_names else None
         if paw is None:
             notes.append(f"{session.task}: no keypoint {PAWS[0]}; no strides are looked for.")
         for i, signals in enumerate(session.signals):
-            touch = session.raw[i].get("touch") if session.raw else None
-            untouched += touch is None
             reach = None if paw is None else signals["pose"][:, 3 * paw]
-            for kind, frames in movement_events(signals["movement"], touch, reach, data.rate, config).items():
+            for kind, frames in movement_events(signals["movement"], reach, data.rate, config).items():
                 found[kind] += [(first + i, int(frame)) for frame in frames]
-        if untouched:
-            notes.append(f"{session.task}: {untouched} trial(s) without touch of the paws; no jumps are looked for in them.")
         first += len(session.signals)
     return {kind: sorted(events) for kind, events in found.items() if events}, notes
 

@@ -76,8 +76,8 @@ def sequences_methods(page: Page) -> Paragraphs:
             f"of the rate of turn above "
             f"{p['events.turn_rate']:g} rad/s, {p['events.separation']:g} s apart. A rear: the torso’s pitch passes "
             f"{p['events.rear_pitch']:g} "
-            f"rad for {p['events.rear_duration']:g} s. A jump: no paw touches for {p['events.flight']:g} s, and the animal is not on "
-            f"its side.",
+            f"rad for {p['events.rear_duration']:g} s. A jump: the torso rises faster than {p['events.jump_speed']:g} m/s for "
+            f"{p['events.jump_duration']:g} s, and the animal is not on its side.",
         ),
         (
             "Sequences",
