@@ -38,6 +38,17 @@ def test_kinds_agree() -> None:
     assert perturbation.KIND == KIND
 
 
+def test_a_study_without_experiments_says_how_to_make_one(tmp_path: Path) -> None:
+    columns = {"task": ["gaps", "forage"], "agent": ["<rat>", "<rat>"]}
+    arrays = {name: Quantity(values=np.array(values), axes=("session",)) for name, values in columns.items()}
+    sessions = Result(name="sessions", kind="sessions", arrays=arrays)
+    bare = Page(results={"sessions": sessions}, sessions=tmp_path / "sessions", clips=ClipConfig())
+    html = perturbation.perturbations(bare)
+    assert "No units were perturbed in this study." in html
+    assert "vrodent perturb &lt;rat&gt; --task forage --study FOLDER" in html
+    assert perturbation.perturbation_methods(bare) == []
+
+
 def test_the_section_shows_curves_numbers_and_how_it_was_done(tmp_path: Path) -> None:
     shown = page(tmp_path, made())
     html = perturbation.perturbations(shown)

@@ -100,6 +100,7 @@ class Command:
         """
         from vrodent.experiment import add_to_study, perturb, plan
         from vrodent.experiment.run import FILMS
+        from vrodent.report import write_report
 
         if self.session is not None and self.study is not None:
             raise UsageError("give --session or --study, not both: a study has a session of its own.")
@@ -112,7 +113,7 @@ class Command:
             planned = plan(animal.agent, session, config, out / FILMS if config.films else None)
         longest = len(planned.jobs) * config.loop.seconds / 60
         print(
-            f"{len(planned.k)} conditions of {config.trials} trials, {longest:.0f} minutes of simulated time at most; units ranked by "
+            f"{len(planned.k)} conditions of {config.trials} trials, {longest:.1f} min of simulated time at most; units ranked by "
             f"{planned.event}, which happened {planned.happened} times", file=sys.stderr,
         )  # fmt: skip
         with recording_bar(f"perturbing {animal.name} in {self.task}") as progress:
@@ -121,6 +122,7 @@ class Command:
         save_resolved(out / "settings.json", "perturb", self)
         if self.study is not None:
             add_to_study(path, self.study / "results")
+            print(f"page: {write_report(self.study)}", file=sys.stderr)
         result = Result.load(path)
         print(json.dumps({"result": str(path), "conditions": conditions(result)}) if self.json else f"{table(result)}\nresult: {path}")
         return 0

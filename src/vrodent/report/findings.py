@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -42,10 +43,11 @@ def panels(*content: str) -> str:
     return tag("div", "".join(content), class_="panels")
 
 
-def key(layers: list[str], *, lines: bool) -> str:
-    """Which colour and mark is which layer."""
+def key(layers: list[str], *, lines: bool, among: Sequence[str] = ()) -> str:
+    """Which colour and mark is which layer; marks go by the place of a layer `among` all layers, if only some are shown."""
     items = []
-    for i, layer in enumerate(layers):
+    for layer in layers:
+        i = list(among or layers).index(layer)
         colour = layer_colour(layer)
         dash, mark = _DASH[DASHES[i % len(DASHES)]], MARK[SYMBOLS[i % len(SYMBOLS)]]
         drawn = (

@@ -27,13 +27,31 @@ def experiments(page: Page) -> list[Result]:
 
 
 def perturbations(page: Page) -> str:
-    """Every experiment: curves, films, numbers."""
+    """Every experiment: curves, films, numbers; or how to make one."""
+    found = experiments(page)
+    if not found:
+        return _how_to(page)
     intro = (
         "Units were held at a value, or driven, while the animal behaved; each trial has its like with the animal intact, in the same "
         "arena and with the same noise. In the paper, clamping the last policy layer breaks a movement, clamping the core leaves the "
         "movement but misdirects it, and driving units elicits a movement best near the motor output."
     )
-    return tag("p", escape(intro), class_="text") + "".join(_experiment(page, result) for result in experiments(page))
+    return tag("p", escape(intro), class_="text") + "".join(_experiment(page, result) for result in found)
+
+
+def _how_to(page: Page) -> str:
+    """Words for a study without experiments: they take longer than the rest, so they are made on demand."""
+    task = "forage" if "forage" in page.results["sessions"]["task"].tolist() else str(page.results["sessions"]["task"][0])
+    command = f"vrodent perturb {page.agent} --task {task} --study FOLDER"
+    return (
+        tag("p", "No units were perturbed in this study. In the paper, clamping the last policy layer breaks a movement, clamping the core "
+                 "leaves the movement but misdirects it, and driving units elicits a movement best near the motor output.", class_="text")
+        + tag("p", "To try it on this animal, with FOLDER the folder that this page lies in:", class_="text")
+        + tag("pre", escape(command), tabindex="0")
+        + tag("p", "It ranks units by how much a behaviour modulates them, silences them in new trials, and adds curves and verdicts to "
+                   "this page. --trials 3 --ks 16 128 keeps it to minutes; --mode activate drives units instead; --films adds films.",
+              class_="text")
+    )  # fmt: skip
 
 
 def _experiment(page: Page, result: Result) -> str:
@@ -60,7 +78,7 @@ def _experiment(page: Page, result: Result) -> str:
     return (
         tag("h3", escape(_title(result)))
         + tag("p", escape(_sentence(result)), class_="text")
-        + key(layers, lines=False)
+        + key(layers, lines=False, among=result["agent_layer"].tolist())
         + main
         + tag("figcaption", escape(caption))
         + (panels(*by_layer) + tag("figcaption", escape(dashes)) if by_layer else "")
@@ -116,7 +134,7 @@ def curves(result: Result, name: str, layers: list[str], selections: tuple[str, 
     """A share, or a measure's mean, against the number of units; the intact animal as a band."""
     value, low, high = _numbers_of(result, name)
     ks = result["condition_k"]
-    ends = [0.8, float(ks.max()) * 1.25]
+    ends = [0.8 * float(ks[1:].min()), float(ks.max()) * 1.25]
     intact = [{"x": ends, "y": [_one(edge[0])] * 2, "type": "scatter", "mode": "lines", "hoverinfo": "skip", "line": {"width": 0}}
               for edge in (low, high)]  # fmt: skip
     intact[1] |= {"fill": "tonexty", "fillcolor": "var(--grid)"}
@@ -204,6 +222,8 @@ def _numbers(result: Result, share: str, what: str) -> str:
 
 def perturbation_methods(page: Page) -> Paragraphs:
     """On ranking, trials and intervals."""
+    if not experiments(page):
+        return []
     paragraphs = [
         ("Perturbation", "Units were ranked by the difference of their mean activity inside an event’s window or a behaviour’s bouts "
          "against outside, in standard deviations, with windows shifted in time as the null. They were then overwritten at every step, "

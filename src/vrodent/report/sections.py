@@ -37,7 +37,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(key="dynamics", title="Dynamics", needs=("dynamics",), show=dynamics, methods=dynamics_methods),
     Section(key="rest", title="Layers left to themselves", needs=("fixed_points",), show=rest, methods=rest_methods),
     Section(key="timing", title="Two-tap timing", needs=("timing",), show=timing, methods=timing_methods),
-    Section(key="perturbation", title="Perturbed units", needs=("perturbation",), show=perturbations, methods=perturbation_methods),
+    Section(key="perturbation", title="Perturbed units", show=perturbations, methods=perturbation_methods),
     Section(key="methods", title="Methods", show=lambda page: methods(page, SECTIONS)),
     Section(key="origin", title="Origin and versions", show=lambda page: _origin(page)),
 )  # fmt: skip
