@@ -171,12 +171,14 @@ def fixed_point_table(data: Data, config: AnalysisConfig, rng: np.random.Generat
             spectrum[i, j, : len(found)] = np.stack([np.real(found), np.imag(found)], axis=1)
         tick()
     mode = spectrum[..., 0] + 1j * spectrum[..., 1]
+    mode[~(np.abs(mode) > np.exp(-1))] = np.nan  # what fades within a step is not shown one by one
     arrays = {
         "layer": text(layers, "layer"), "row": text(rows, "row", f"{TASK!r} and the task, or a behaviour"),
         "num_frames": network.arrays["num_frames"],
         "eigenvalues": Quantity(values=spectrum, axes=("layer", "row", "mode", "part"),
                                 meaning="real and imaginary part of modes that show in the outputs, at the point of `time_constant`"),
-        "mode_time": Quantity(values=time_constant(mode, data.rate), axes=("layer", "row", "mode"), unit="s", meaning="to fade to 1/e"),
+        "mode_time": Quantity(values=time_constant(mode, data.rate), axes=("layer", "row", "mode"), unit="s",
+                              meaning="to fade to 1/e; NaN for modes that do so within a control step"),
         "mode_frequency": Quantity(values=rotation_frequency(mode, data.rate), axes=("layer", "row", "mode"), unit="Hz"),
     }  # fmt: skip
     arrays |= {name: Quantity(values=numbers[:, :, k], axes=("layer", "row"), unit=unit, meaning=meaning)
@@ -208,8 +210,8 @@ def _look(network: Result, layer: str, row: int, rate: float, config: FixedPoint
     h_end, c_end, speed = run(weight, drive, h, c, round(config.seconds * rate))
     h_end, c_end, _ = run(weight, drive, h_end, c_end, round((config.longest - config.seconds) * rate))
     h_rest, c_rest = cells_at_rest(weight, drive, h_end)
-    starts = (np.concatenate([h, h_end, h_rest]), np.concatenate([c, c_end, c_rest]))
-    points, ends = fixed_points(weight, drive, *starts, config.search)
+    h_far, c_far = _distinct(np.concatenate([h_end, h_rest]), np.concatenate([c_end, c_rest]), config.search.distinct)
+    points, ends = fixed_points(weight, drive, np.concatenate([h, h_far]), np.concatenate([c, c_far]), config.search)
     middle = network[f"middle_{layer}"][row]
     away = points.nearest(*middle)
     settled, least = float((speed <= config.settled).mean()), float(ends.min())
@@ -222,6 +224,15 @@ def _look(network: Result, layer: str, row: int, rate: float, config: FixedPoint
     spread = float(network[f"spread_{layer}"][row])
     numbers = [_slowest(seen, rate), *_turning(seen, rate), float(away[at]) / spread if spread > 0 else np.nan]
     return np.array([len(away), points.stable.sum(), *numbers, settled, least, growing]), seen
+
+
+def _distinct(h: np.ndarray, c: np.ndarray, apart: float) -> tuple[np.ndarray, np.ndarray]:
+    """States without those that came to the same place as an earlier one."""
+    kept: list[int] = []
+    for i in range(len(h)):
+        if not any(np.abs(np.tanh(c[i]) - np.tanh(c[j])).max() < apart and np.abs(h[i] - h[j]).max() < apart for j in kept):
+            kept.append(i)
+    return h[kept], c[kept]
 
 
 def _slowest(found: np.ndarray, rate: float) -> float:

@@ -54,9 +54,12 @@ def behaviour(page: Page) -> str:
     means = [number(float(part.mean()), 2) if len(part) else "—" for part in known]
     intro = (
         f"Frames that lie close together hold like movements. {num} regions; their names are suggested by their kinematics and may be "
-        f"wrong: the clips show. The map was made without {held} held-out trials, which were placed in it afterwards: a held-out "
-        f"trial’s regions overlap with those of its task’s other trials by {means[0]}, those of the other trials by {means[1]}."
-    )
+        f"wrong: the clips show. " + (
+            f"The map was made without {held} held-out trials, which were placed in it afterwards: a held-out trial’s regions overlap "
+            f"with those of its task’s other trials by {means[0]}, those of the other trials by {means[1]}." if held else
+            f"There were too few trials to hold any out; a trial’s regions overlap with those of its task’s other trials by {means[1]}."
+        )
+    )  # fmt: skip
     return (
         tag("p", escape(intro), class_="text") + chart + preview
         + tag("figcaption", "Dark: many frames. Lines: borders of regions. A clip shows the stretch, longest and nearest to the peak, that "
@@ -91,9 +94,9 @@ def map_figure(result: Result) -> Figure:
         "line": {"color": "var(--quiet)", "width": 1},
     }  # fmt: skip
     numbers = {
-        "type": "scatter", "mode": "text", "x": _list(result["region_peak"][:, 0], 4), "y": _list(result["region_peak"][:, 1], 4),
+        "type": "scatter", "mode": "markers+text", "x": _list(result["region_peak"][:, 0], 4), "y": _list(result["region_peak"][:, 1], 4),
         "text": [str(region + 1) for region in range(len(titles))], "hoverinfo": "skip", "name": "regions",
-        "textfont": {"color": "var(--core)", "size": 14},
+        "textfont": {"color": "var(--ink)", "size": 13}, "marker": {"color": "var(--raised)", "size": 18, "opacity": 0.85},
     }  # fmt: skip
     bare = {"showgrid": False, "showticklabels": False, "ticks": ""}
     figure = {"data": [heat, border, numbers], "layout": _layout(520, _axis("", **bare), _axis("", scaleanchor="x", **bare))}
@@ -123,7 +126,7 @@ def _card(page: Page, result: Result, region: int) -> str:
         source = _video(page, folder, number_, max(0.0, middle - CLIP.seconds / 2))
         if source:
             says = f"{region_title(result, region)}: {task_title(task)}, trial {number_}, from {start / rate:.1f} to {stop / rate:.1f} s"
-            film = f'<video controls muted playsinline loop preload="metadata" aria-label="{escape(says)}" src="{source}"></video>'
+            film = f'<video controls muted playsinline loop preload="auto" aria-label="{escape(says)}" src="{source}"></video>'
             shown.append(tag("figure", film + tag("figcaption", escape(says.split(": ", 1)[1]))))
         if len(shown) == 2:
             break

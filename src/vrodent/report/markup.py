@@ -38,7 +38,9 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
     if not isfinite(width):
         return number(value), "—"
     places = max(0, 1 - floor(log10(width))) if width > 0 else 2
-    value_, low_, high_ = (f"{x:,.{places}f}".replace(",", "\u202f").replace("-", "\u2212") for x in (value, low, high))
+    # Adding 0 after rounding leaves no minus before a zero.
+    rounded = (round(x, places) + 0.0 for x in (value, low, high))
+    value_, low_, high_ = (f"{x:,.{places}f}".replace(",", "\u202f").replace("-", "\u2212") for x in rounded)
     return value_, f"{low_} to {high_}"
 
 

@@ -17,6 +17,7 @@ from vrodent.report.tasks import group_key
 from vrodent.report.words import layer_title, task_title
 
 _TASK = "task:"
+_TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
 _SLOWEST = "slowest time constant (s)"
 
 
@@ -55,7 +56,7 @@ def _summary(result: Result) -> str:
 
 
 def _logarithmic(figure: Figure, axis: str = "xaxis") -> Figure:
-    figure["layout"][axis] |= {"type": "log", "rangemode": "normal", "exponentformat": "none", "dtick": 1, "minor": {"ticks": "outside"}}
+    figure["layout"][axis] |= {"type": "log", "rangemode": "normal", "tickvals": _TICKS, "ticktext": [f"{tick:g}" for tick in _TICKS]}
     return figure
 
 
@@ -69,8 +70,8 @@ def _modes(result: Result, layers: list[str]) -> str:
         figure = _logarithmic(plots.cloud(points, names, titles))
         shown.append(panel(layer_title(layer), f"modes-{layer}", figure, f"Modes of {layer_title(layer)} around rest"))
     return group_key(names) + panels(*shown) + tag(
-        "figcaption", "Every mode that shows in the outputs, around the same fixed points: how long it lasts, and how fast it turns (0: it "
-                      "fades without turning; 25 Hz: it alternates from frame to frame).")  # fmt: skip
+        "figcaption", "Every mode that shows in the outputs and outlasts a control step of 0.02 s, around the same fixed points: how "
+                      "long it lasts, and how fast it turns (0: it fades without turning).")  # fmt: skip
 
 
 def _table(result: Result, layers: list[str]) -> str:

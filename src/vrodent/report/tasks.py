@@ -105,7 +105,9 @@ def sharing(page: Page) -> str:
     ]  # fmt: skip
     return (
         tag("p", "In the paper the core is specific to tasks and policy layers are shared across them.", class_="text")
-        + panels(panel("Likeness of tasks", "likeness", likeness, "Likeness of tasks in each layer, with intervals"),
+        + panels(panel("Likeness of tasks", "likeness", likeness, "Likeness of tasks in each layer, with intervals")
+                 if np.isfinite(result["likeness"]).any() else tag("p", "Too few clusters of behaviour are visited in all tasks for a "
+                                                                   "mean likeness of tasks.", class_="text"),
                  panel("Reading the task", "task-accuracy", accuracy, "How well the task is read from each layer"))
         + tag("figcaption", f"First: debiased CKA between tasks of the mean activity in clusters of "
                             f"{set_title(str(result['cluster_set'][0]))} "
@@ -143,7 +145,9 @@ def _layer_map(result: Result, layers: list[str], tasks: list[str]) -> str:
                                                                                             "task", wide=True)) + tag(
         "figcaption", "Every mark is a layer in a task; marks lie together where behaviours are arranged alike (root of 1 − CKA, scaled "
                       "to a "
-        "plane). Colour: layer, as in the key; mark and name: task.")  # fmt: skip
+        "plane). Colour: layer, as in the key; mark and name: task." + (
+            "" if np.isfinite(result["likeness_matrix"]).all() else " Tasks that share too few clusters of behaviour to be compared (blank "
+            "above) stand as far apart as if they were unlike."))  # fmt: skip
 
 
 def _carried(decoding: Result) -> str:
