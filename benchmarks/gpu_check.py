@@ -1,4 +1,5 @@
-"""On a machine with a GPU, within half an hour: is the GPU simulator right, how fast is it, and how does the packaged agent fare in it?
+"""On a machine with a GPU, within half an hour: is the GPU simulator right, how fast is it, how does the packaged agent fare in it, and
+does it learn on?
 
     pip install 'vrodent[gpu]'
     python benchmarks/gpu_check.py --out gpu_check [--minutes 28] [--tasks gaps forage bowl two_tap]
@@ -11,22 +12,30 @@ Every stage leaves a file in the folder as soon as it has something, so that a r
     statistics.json        rewards and endings over some hundred control steps, beside the CPU's
     camera.json, *.png     CPU's picture, GPU's picture, their difference
     bench.json, bench.txt  control steps a second by worlds, camera and physics; memory; where the time goes
+    train/                 a run of `vrodent train gpu` that starts from the packaged agent: checkpoints, metrics.csv
+    train.json             its steps and updates, steps a second, returns as it went on
     agent.json             returns of the packaged agent in whole episodes
     log.txt                what was said, with errors
 
-A stage that fails says so in log.txt and the next one begins. Exit status 1 if one failed or parity is out of bounds.
+A stage that fails says so in log.txt and the next one begins. Exit status 1 if one failed or parity is out of bounds. Everything in the
+folder together takes some 25 MB. Where there is no GPU, in an hour, to see whether the script runs:
+
+    python benchmarks/gpu_check.py --warp-device cpu --minutes 90 --worlds 2 --steps 2 --agent-steps 2 --bench-worlds 2 --turn-seconds 0.1 \
+        --train-worlds 4 --train-unroll 4 --train-steps 48
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +214,49 @@ def bench(check: Check) -> None:
     check.say("\n" + "\n\n".join(tables))
 
 
+class _TimeIsUp(KeyboardInterrupt):
+    """Ends a run of training as Ctrl-C does, with a checkpoint."""
+
+
+def training(check: Check) -> None:
+    """The packaged agent learns on, all on the device, for some minutes; then once more from its last checkpoint."""
+    from vrodent.training import find_checkpoint, load_checkpoint
+    from vrodent.training.preset import gpu
+    from vrodent.training.train import train
+
+    options, out = check.options, check.out / "train"
+    first = find_checkpoint("four-tasks")
+    round_steps = options.train_worlds * options.train_unroll
+    base, architecture = gpu(), load_checkpoint(first).agent.config
+    collection = replace(
+        base.collection, num_worlds=options.train_worlds, unroll_length=options.train_unroll, replay_steps=12 * round_steps,
+        warmup_steps=2 * round_steps, warp_device=options.warp_device,
+    )  # fmt: skip
+    config = replace(
+        base, agent=architecture, collection=collection, batch_unrolls=max(options.train_worlds // 8, 4), log_seconds=10.0,
+        total_steps=options.train_steps or base.total_steps, keep_checkpoints=1,
+    )  # fmt: skip
+    if options.train_steps:  # a rehearsal: of a handful of rows, the critic's loss says nothing
+        config = replace(config, divergence=replace(base.divergence, least_critic_loss=1e9))
+    ends = [min(time.monotonic() + 60 * options.train_minutes, check.end - 120)]
+
+    def say(line: str) -> None:
+        check.say(line)
+        if ends and time.monotonic() > ends[-1]:
+            ends.pop()  # once: a run that ends has more to say
+            raise _TimeIsUp
+
+    for resume in (False, True):  # a run that its time cuts off, and a minute of its resumption
+        with suppress(_TimeIsUp):
+            train(None if resume else config, out, resume=resume, start=None if resume else first, say=say)
+        ends[:] = [time.monotonic() + 60]
+    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    last = {name: float(rows[-1][name]) for name in ("update", "step", "seconds", "rollbacks")}
+    returns = {name: [float(row[name]) for row in rows if row[name]] for name in rows[-1] if name.startswith("episode_return")}
+    check.write("train.json", {"last": last, "steps a second, learning included": last["step"] / last["seconds"], "returns": returns})
+    check.say(f"training: {last['step']:.0f} steps and {last['update']:.0f} updates in {last['seconds']:.0f} s")
+
+
 def agent(check: Check) -> None:
     """Whole episodes of the packaged agent."""
     import equinox as eqx
@@ -233,26 +285,33 @@ def agent(check: Check) -> None:
 
 def main() -> int:
     """Run the stages. Returns an exit status."""
+    stages = {
+        "parity": (parity, 0), "failure": (failure, 0), "camera": (camera, 0), "bench": (bench, 15), "training": (training, 2),
+        "agent": (agent, 0.5), "statistics": (statistics, 1),
+    }  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("gpu_check"), help="folder for results")
     parser.add_argument("--minutes", type=float, default=28.0, help="time for everything")
-    parser.add_argument("--keep", type=float, default=8.0, help="minutes of these that the bench leaves to the agent")
+    parser.add_argument("--keep", type=float, default=14.0, help="minutes of these that the bench leaves to training and the agent")
     parser.add_argument("--tasks", nargs="+", choices=TASK_NAMES, default=list(TASK_NAMES))
+    parser.add_argument("--stages", nargs="+", choices=stages, default=list(stages), help="what to do")
     parser.add_argument("--worlds", type=int, default=64, help="worlds of each stage but the bench")
     parser.add_argument("--bench-worlds", type=int, nargs="+", default=[1024, 4096, 16384], help="worlds of the bench")
     parser.add_argument("--steps", type=int, default=200, help="control steps of the statistics")
     parser.add_argument("--agent-steps", type=int, default=0, help="control steps of the agent; 0 for whole episodes")
+    parser.add_argument("--train-worlds", type=int, default=2048, help="worlds of all tasks that learning collects in")
+    parser.add_argument("--train-unroll", type=int, default=40, help="control steps of its unrolls")
+    parser.add_argument("--train-steps", type=int, default=0, help="control steps to collect; 0 for as many as the minutes give")
+    parser.add_argument("--train-minutes", type=float, default=6.0)
     parser.add_argument("--turn-seconds", type=float, default=1.0, help="of each turn of the bench")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--warp-device", help='another device than the first GPU; "cpu" to try the script where there is none')
     check = Check(parser.parse_args())
     probe = check.make("two_tap", 1, "training")
     check.write("machine.json", describe(probe.device) | {"jax": str(jax.devices())})
-    for name, work, needs in (
-        ("parity", parity, 0), ("failure", failure, 0), ("camera", camera, 0), ("bench", bench, check.options.keep + 1),
-        ("agent", agent, 0.5), ("statistics", statistics, 1),
-    ):  # fmt: skip
-        check.stage(name, lambda work=work: work(check), needs)
+    for name, (work, needs) in stages.items():
+        if name in check.options.stages:
+            check.stage(name, lambda work=work: work(check), needs)
     check.say("failed: " + ", ".join(check.failed) if check.failed else "all stages passed")
     return 1 if check.failed else 0
 
