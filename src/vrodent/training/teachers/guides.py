@@ -14,6 +14,8 @@ from vrodent.training.teachers.guidance import Ground, Guidance, no_target, pose
 
 _SLOWEST = 0.3  # m/s, of a walk
 _PIT = -0.15  # m, height told for a gap: as deep as the scan tells
+_WHISKERS = 0.25  # m from the torso, nearer than which the rat knows where the orb is
+_SEARCH = 1.2  # rad to the left of where it faces, whither it turns to look for an orb
 _SIGHT = 0.025  # m, half the length over which a gap's share is told
 
 
@@ -189,10 +191,14 @@ class TwoTapGuide:
     Attributes:
         speed: m/s, while walking to the orb.
         near: m in the plane, nearer than which the rat stands and rears.
+        sight: rad to either side within which the rat's eye, of 80 degrees, sees the orb. Farther aside than that and farther off than its
+            whiskers, the orb is looked for by turning left: a student cannot learn to turn at once to what it does not see, and when
+            taught to it learned to walk about aimlessly.
     """
 
     speed: float = 0.4
     near: float = 0.15
+    sight: float = np.pi
     ground: Ground = Ground.TAP
 
     def guide(self, env: CpuSimulation) -> Guidance:
@@ -200,11 +206,14 @@ class TwoTapGuide:
         progress, time = env.progress, np.asarray(env.physics.fields.time)
         worlds = np.arange(env.num_worlds)
         orb = env.arenas.targets[worlds, progress.orb % env.arenas.targets.shape[1]]
-        offset = (orb - pose(env.physics.fields, env.index).position)[:, :2]
+        at = pose(env.physics.fields, env.index)
+        offset = (orb - at.position)[:, :2]
+        distance, bearing = np.linalg.norm(offset, axis=1), np.arctan2(offset[:, 1], offset[:, 0])
+        aside = np.abs(np.angle(np.exp(1j * (bearing - at.yaw)))) > self.sight
+        heading = np.where(aside & (distance > _WHISKERS), at.yaw + _SEARCH, bearing)
         phase = np.minimum(progress.phase, CORRECT)
         since = np.where(phase == TAPPED, progress.first_time, progress.last_time)
-        speed = np.where(np.linalg.norm(offset, axis=1) > self.near, self.speed, 0.0)
-        return Guidance(np.arctan2(offset[:, 1], offset[:, 0]), speed, orb, phase, time - since)
+        return Guidance(heading, np.where(distance > self.near, self.speed, 0.0), orb, phase, time - since)
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Level."""

@@ -15,6 +15,7 @@ from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE, observe
 
 _NEAR_ORB = 0.2  # m in the plane from torso to orb
+_SIGHT = 0.6  # rad, see `TwoTapGuide.sight`
 _ON_ITS_FEET = 0.5  # cosine between an up-vector and the vertical above which the rat is left to walk
 _LYING = 0.1  # cosine between an up-vector and the vertical, a little below the 0.3 at which its practice ended
 
@@ -124,11 +125,11 @@ def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> Switchi
 
 
 def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float, righter: Teacher | None = None) -> SwitchingTeacher:
-    """Two taps: the walker brings the rat to within 20 cm of the orb at a speed in m/s, then the tapper has it.
+    """Two taps: the walker turns until it sees the orb and brings the rat to within 20 cm at a speed in m/s, then the tapper has it.
 
     With a righter no episode is given up: it has the rat when it has toppled, away from the orb or beyond what belongs to rearing.
     """
-    walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT), TwoTapGuide(speed=speed)
+    walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=_SIGHT), TwoTapGuide(speed=speed)
     tapping = TaskTeacher(tapper, tap)
 
     def near(env: CpuSimulation) -> np.ndarray:
