@@ -8,8 +8,8 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import shortest_path
 
 from vrodent.simulation import make
-from vrodent.training.teachers.guidance import hand_distance
-from vrodent.training.teachers.guides import ForageGuide, GapsGuide, MazePath, platform_heights, terrain_heights
+from vrodent.training.teachers.guidance import hand_distance, pose
+from vrodent.training.teachers.guides import ForageGuide, GapsGuide, MazePath, TwoTapGuide, platform_heights, terrain_heights
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
 from vrodent.training.teachers.task_teacher import task_teachers
@@ -114,3 +114,21 @@ def test_a_teacher_gives_up_a_rat_on_its_back_but_not_in_the_bowl():
         fields.forward()
         hopeless = task_teachers(teacher, {task: 0.4})[task].hopeless(env)
         np.testing.assert_array_equal(hopeless, [False, gives_up])
+
+
+def test_an_orb_out_of_sight_is_looked_for_to_the_left():
+    """Told the way: ahead in view; far aside, on either hand, the left is; close by, wherever it is."""
+    guide = TwoTapGuide(speed=0.4, sight=0.6)
+    env = make("two_tap", num_worlds=4, camera=False)
+    env.reset()
+    bearing, distance = np.array([0.5, 1.5, -2.5, -2.5]), np.array([1.0, 1.0, 1.0, 0.2])
+    way = np.stack([np.cos(bearing), np.sin(bearing)], axis=1) * distance[:, None]
+    env.physics.fields.qpos[:, 3:7] = [1.0, 0.0, 0.0, 0.0]
+    env.physics.fields.forward()
+    torso = pose(env.physics.fields, env.index)
+    offset = env.arenas.targets[:, 0, :2] - torso.position[:, :2]
+    env.physics.fields.qpos[:, :2] += offset - way
+    env.physics.fields.forward()
+    np.testing.assert_allclose(pose(env.physics.fields, env.index).yaw, 0.0, atol=1e-6)
+    np.testing.assert_allclose(guide.guide(env).heading, [0.5, 1.2, 1.2, -2.5], atol=1e-6)
+    np.testing.assert_allclose(TwoTapGuide(speed=0.4).guide(env).heading, bearing, atol=1e-6)
