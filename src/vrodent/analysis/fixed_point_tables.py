@@ -210,7 +210,8 @@ def _look(network: Result, layer: str, row: int, rate: float, config: FixedPoint
     h_end, c_end, speed = run(weight, drive, h, c, round(config.seconds * rate))
     h_end, c_end, _ = run(weight, drive, h_end, c_end, round((config.longest - config.seconds) * rate))
     h_rest, c_rest = cells_at_rest(weight, drive, h_end)
-    h_far, c_far = _distinct(np.concatenate([h_end, h_rest]), np.concatenate([c_end, c_rest]), config.search.distinct)
+    # Those with cells let go come first: of two states alike in what shows they are nearer to a fixed point.
+    h_far, c_far = _distinct(np.concatenate([h_rest, h_end]), np.concatenate([c_rest, c_end]), config.search.distinct)
     points, ends = fixed_points(weight, drive, np.concatenate([h, h_far]), np.concatenate([c, c_far]), config.search)
     middle = network[f"middle_{layer}"][row]
     away = points.nearest(*middle)
@@ -227,7 +228,7 @@ def _look(network: Result, layer: str, row: int, rate: float, config: FixedPoint
 
 
 def _distinct(h: np.ndarray, c: np.ndarray, apart: float) -> tuple[np.ndarray, np.ndarray]:
-    """States without those that came to the same place as an earlier one."""
+    """States without those that look like an earlier one, full cells counting as alike."""
     kept: list[int] = []
     for i in range(len(h)):
         if not any(np.abs(np.tanh(c[i]) - np.tanh(c[j])).max() < apart and np.abs(h[i] - h[j]).max() < apart for j in kept):
