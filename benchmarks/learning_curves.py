@@ -23,7 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 GROUNDS = {
     "OpenGround": ("tracking", "share of the told speed", "open ground"),
     "Corridor": ("difficulty", "gap width, share of the task's", "corridors"),
-    "Slopes": ("difficulty", "bump height, share of the task's", "slopes"),
+    "Slopes": ("difficulty", "difficulty of the terrain", "slopes"),
     "Hollow": ("tracking", "share of standing still upright", "hollows"),
     "Orbs": ("double_taps", "correct double taps a minute", "orbs"),
 }
@@ -78,7 +78,7 @@ def _student(rows: list[dict[str, str]], run: str) -> list[Curve]:
         own = [row for row in rows if row.get(name)]
         if own:
             steps, values = (np.array([float(row[column]) for row in own]) for column in ("step", name))
-            label = "distance from the teacher (rms of an action)"
+            label = "rms from the teacher's action"
             curves.append(Curve(panel=f"student: {task}", label=label, run=run, steps=steps, values=smoothed(values, 9)))
     return curves
 
