@@ -77,18 +77,39 @@ def test_corridors_grow_with_success_and_shrink_with_falls():
     assert 0.17 < widest <= 0.2 + 1e-9
 
 
-def test_slopes_grow_with_walking_on_and_orbs_with_second_taps():
-    slopes, orbs = make_grounds(PracticeConfig(num_worlds=(0, 0, 1, 0, 1)), 0)
-    flat = slopes.difficulty[0]
-    heights = [slopes.arena(0).hfield.max()]
-    slopes.steps[0], slopes.tracking_sum[0] = 300, 200.0
+def test_slopes_rise_to_the_task_and_then_the_rat_begins_farther_out():
+    """Terrain of a fifth of the task's height at first, of all of it from half the difficulty on; starts within 1.2 m, then within 3 m."""
+    (slopes,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 1, 0, 0)), 0)
+    found = {}
+    for level in (0.0, 0.6, 1.0):
+        slopes.difficulty[0] = level
+        arenas = [slopes.arena(0) for _ in range(25)]
+        found[level] = np.mean([a.hfield.max() for a in arenas]), max(np.linalg.norm(a.qpos[:2]) for a in arenas)
+    np.testing.assert_allclose(found[0.0][0], 0.2 * found[1.0][0], rtol=0.02)  # the mean of 25 maxima of bumps drawn anew
+    np.testing.assert_allclose(found[0.6][0], found[1.0][0], rtol=0.02)
+    assert found[0.0][1] <= 1.2 < found[1.0][1] <= 3.0
+    slopes.steps[0], slopes.tracking_sum[0], slopes.difficulty[0] = 300, 200.0, 0.5
     slopes.grow(0, fell=False)
-    assert slopes.difficulty[0] > flat
-    slopes.difficulty[0] = 1.0
-    heights.append(slopes.arena(0).hfield.max())
-    np.testing.assert_allclose(heights[0] / heights[1], flat, rtol=0.1)  # bumps are drawn anew
+    assert slopes.difficulty[0] > 0.5
     slopes.grow(0, fell=True)
-    assert slopes.difficulty[0] < 1.0
+    slopes.tracking_sum[0] = 60.0
+    before = slopes.difficulty[0]
+    slopes.grow(0, fell=False)
+    assert 0.5 < slopes.difficulty[0] == before < 0.56
+
+
+def test_the_rat_is_told_outward_from_where_it_stands_on_a_slope_mostly():
+    """Three in four within 0.4 rad of outward, the rest anywhere: of 300 between 200 and 270 (the limits are 4 standard deviations off)."""
+    (slopes,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 300, 0, 0), levels=(1.0, 1.0)), 0)
+    ids = np.arange(300)
+    angle = np.array([np.arctan2(*slopes.arena(int(world)).qpos[1::-1]) for world in ids])
+    slopes.begin(ids)
+    off = np.abs(np.angle(np.exp(1j * (slopes.guide_of().guide(slopes.env).heading - angle))))
+    assert 200 <= (off < 0.4).sum() <= 270
+
+
+def test_orbs_grow_with_second_taps():
+    (orbs,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 0, 0, 1)), 0)
     orbs.difficulty[0] = 0.5
     for touched, twice, change in ((2, 0, 0.0), (2, 1, 0.06), (3, 2, 0.12), (0, 0, -0.015), (6, 0, 0.06)):
         before = orbs.difficulty[0]
