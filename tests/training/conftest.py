@@ -1,4 +1,4 @@
-"""A small agent and a batch of made-up unrolls."""
+"""A small agent, a batch of made-up unrolls, and compilation for tests that do little else."""
 
 from __future__ import annotations
 
@@ -51,3 +51,12 @@ def _make_unrolls(config: AgentConfig, seed: int = 0, time: int = TIME, taught: 
     unroll.action[:] = unroll.behaviour_mean + np.exp(unroll.behaviour_log_std) * noise
     unroll.acted[1, 2], unroll.discount[1, 2], unroll.reward[1, 2], unroll.reset[1, 3] = 0.0, 0.0, 0.0, 1.0
     return unroll
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Compiling is nearly all these tests do; XLA's optimisations would treble it and change nothing that is tested."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -39,13 +39,7 @@ from vrodent.training.unroll import unroll_shapes
 DEVICE = jax.devices("cpu")[0]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_compilation():
-    """Compiling is nearly all these tests do."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 class OnDevice(Scripted):

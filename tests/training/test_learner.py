@@ -23,13 +23,7 @@ from vrodent.training.vmpo import initial_duals
 TASK = np.array([0, 0, 1, 1])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_compilation():
-    """Compiling is nearly all these tests do; XLA's optimisations would treble it and change nothing that is tested."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def _time_first(batch: Unroll) -> Unroll:

@@ -10,7 +10,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -48,13 +47,7 @@ def toy(**changes) -> TrainConfig:
     return replace(tiny(), **({"checkpoint_seconds": 0.5, "log_seconds": 0.3, "total_steps": 280} | changes))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_compilation():
-    """Compiling is nearly all these tests do."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def _silent(line: str) -> None:
