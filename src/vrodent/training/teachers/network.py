@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-_LOG_STD_MID, _LOG_STD_HALF_RANGE = -3.0, 2.5  # log standard deviations lie in (-5.5, -0.5)
+_LOG_STD_MID, LOG_STD_HALF_RANGE = -3.0, 2.5  # log standard deviations lie in (-5.5, -0.5)
 _OBSERVATION_CLIP = 8.0  # standard deviations
 _VARIANCE_FLOOR = 1e-3
 
@@ -98,7 +98,7 @@ class Actor(eqx.Module):
     def __call__(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(..., observation) -> mean and log standard deviation before the squash, each (..., action)."""
         mean, raw = jnp.split(self.net(observation), 2, -1)
-        return mean, _LOG_STD_MID + _LOG_STD_HALF_RANGE * jnp.tanh(raw)
+        return mean, _LOG_STD_MID + LOG_STD_HALF_RANGE * jnp.tanh(raw)
 
     def sample(self, observation: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """A squashed action (..., action) in (-1, 1) and its log density (...,).

@@ -9,10 +9,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from vrodent.training.teachers.network import Critic, Teacher
+from vrodent.training.teachers.network import LOG_STD_HALF_RANGE, Critic, Teacher
 from vrodent.training.teachers.privileged import PREVIOUS_ACTION
-
-_LOG_STD_HALF_RANGE = 2.5  # as the actor's
 
 
 def teacher_with_reach(teacher: Teacher, action_scale: float) -> Teacher:
@@ -27,7 +25,7 @@ def teacher_with_reach(teacher: Teacher, action_scale: float) -> Teacher:
     """
     share = teacher.config.action_scale / action_scale
     count = teacher.config.action_size
-    moved = math.atanh(min(max(math.log(share) / _LOG_STD_HALF_RANGE, -0.9), 0.9))
+    moved = math.atanh(min(max(math.log(share) / LOG_STD_HALF_RANGE, -0.9), 0.9))
     factor = jnp.concatenate([jnp.full(count, share), jnp.ones(count)])
     offset = jnp.concatenate([jnp.zeros(count), jnp.full(count, moved)])
 
