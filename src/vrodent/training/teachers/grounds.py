@@ -162,9 +162,14 @@ class Slopes(PracticeGround):
         self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
 
     def grow(self, world: int, fell: bool) -> None:
-        """Farther out where the rat went as it was told to the end; nearer where it fell."""
+        """Farther out where the rat went as it was told, to the end or for long; nearer where it fell, the more so the sooner.
+
+        Exploration makes a rat that could walk here fall in the end, more often than not: were each fall to count alike, the slopes would
+        sink to level ground under a rat that climbs them.
+        """
         share = self.tracking_sum[world] / max(self.steps[world], 1)
-        step = -0.02 if fell else 0.06 if share > 0.4 else 0.0
+        lasted = min(self.steps[world] / self.limit, 1.0)
+        step = (0.06 * lasted if share > 0.4 else 0.0) - (0.02 * (1.0 - lasted) if fell else 0.0)
         self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.0, 1.0)
 
 
