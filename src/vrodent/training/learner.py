@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from vrodent.agent import Agent, learned
 from vrodent.training.losses import LossConfig, LossReport, unroll_loss
 from vrodent.training.popart import TargetStatistics, initial_statistics, rescale, update_statistics
+from vrodent.training.sharding import ShardedAgent, by_world, on_each
 from vrodent.training.unroll import Unroll
 from vrodent.training.vmpo import Duals, initial_duals
 
@@ -30,6 +32,7 @@ class LearnerConfig:
         largest_gradient: global norm that the agent's gradient is clipped to.
         anchor_period: updates after which the actor's anchor becomes a copy of the agent.
         popart_step: step of the running statistics of value targets.
+        num_devices: that an update's worlds are divided between; None takes all that JAX sees, or the one that `warp_device` names.
         loss: what is descended.
     """
 
@@ -40,12 +43,15 @@ class LearnerConfig:
     largest_gradient: float = 5.0
     anchor_period: int = 50
     popart_step: float = 1e-3
+    num_devices: int | None = None
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "dual_learning_rate", "largest_gradient", "anchor_period", "popart_step"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"learner.{name} must be positive, but is {getattr(self, name)}.")
+        if self.num_devices is not None and self.num_devices < 1:
+            raise ValueError(f"learner.num_devices must be at least 1, or None for all, but is {self.num_devices}.")
         if self.warmup_updates < 0:
             raise ValueError(f"learner.warmup_updates must not be negative, but is {self.warmup_updates}.")
 
@@ -107,12 +113,13 @@ def initial_learned(config: LearnerConfig, agent: Agent, num_tasks: int, total_u
     return Learned(_copy(agent), _copy(agent), duals, initial_statistics(num_tasks), optimiser, count, count.copy())
 
 
-def make_update(config: LearnerConfig, total_updates: int) -> Update:
+def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = None) -> Update:
     """Compile one update.
 
     Args:
         config: rates and loss.
         total_updates: of the run, for the schedule of the learning rate.
+        mesh: devices that share the batch, see `vrodent.training.sharding`; None for one.
 
     Returns:
         (learned, batch with the world axis first, task (world,)) -> (learned, report). What is passed as `learned` is given up (its
@@ -128,6 +135,7 @@ def make_update(config: LearnerConfig, total_updates: int) -> Update:
         def loss(parameters: tuple[Agent, Duals]):
             agent = eqx.combine(parameters[0], fixed)
             anchor = before.anchor if config.loss.needs_copy else None
+            agent, anchor = _spread(agent, mesh), _spread(anchor, mesh)
             return unroll_loss(config.loss, agent, anchor, parameters[1], before.statistics, unroll, task, before.update)
 
         (total, output), (gradient, by_dual) = jax.value_and_grad(loss, has_aux=True)((trained, before.duals))
@@ -148,7 +156,7 @@ def make_update(config: LearnerConfig, total_updates: int) -> Update:
         after = after._replace(update=before.update + 1, skipped=before.skipped + (~good).astype(jnp.int32))
         return after, UpdateReport(output.report, norm, (~good).astype(jnp.float32))
 
-    return jax.jit(update, donate_argnums=0)
+    return jax.jit(update, donate_argnums=0) if mesh is None else _placing(update, mesh)
 
 
 def rescale_heads(agent: Agent, before: TargetStatistics, after: TargetStatistics) -> Agent:
@@ -163,9 +171,10 @@ def set_normaliser(agent: Agent, mean: jax.Array, std: jax.Array) -> Agent:
     return eqx.tree_at(lambda a: (a.normaliser.mean, a.normaliser.std), agent, (mean, std))
 
 
-def copy_of(agent: Agent) -> Agent:
-    """A copy for the actors, which an update's reuse of buffers does not touch."""
-    return _copy(agent)
+def copy_of(agent: Agent, device: Any = None) -> Agent:
+    """A copy for the actors, which an update's reuse of buffers does not touch; on a device, or where the agent is."""
+    copied = _copy(agent)
+    return copied if device is None else jax.device_put(copied, device)
 
 
 def _optimisers(config: LearnerConfig, total_updates: int) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
@@ -176,6 +185,21 @@ def _optimisers(config: LearnerConfig, total_updates: int) -> tuple[optax.Gradie
         rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, config.warmup_updates, end, last)
     by_agent = optax.chain(optax.clip_by_global_norm(config.largest_gradient), optax.adam(rate, eps=1e-7))
     return by_agent, optax.adam(config.dual_learning_rate)
+
+
+def _spread(agent: Any, mesh: Mesh | None) -> Any:
+    return agent if agent is None or mesh is None else ShardedAgent(agent, mesh)
+
+
+def _placing(update: Update, mesh: Mesh) -> Update:
+    """Compile for several devices; arguments are brought to where they belong."""
+    whole, parts = on_each(mesh), by_world(mesh)
+    compiled = jax.jit(update, donate_argnums=0, in_shardings=(whole, parts, parts), out_shardings=whole)
+
+    def place(before: Learned, batch: Unroll, task: jax.Array) -> tuple[Learned, UpdateReport]:
+        return compiled(jax.device_put(before, whole), jax.device_put(batch, parts), jax.device_put(task, parts))
+
+    return place
 
 
 def _time_first(batch: Unroll) -> Unroll:

@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from vrodent.agent import Agent
 from vrodent.body import add_rat, arena_spec, standing_ctrl
@@ -28,6 +29,7 @@ from vrodent.training.metrics_log import MetricsLog, summarise
 from vrodent.training.rollback import DivergenceWatch, TrainingDiverged
 from vrodent.training.run_store import ResumeError, RunStore
 from vrodent.training.settings import TrainConfig, allot
+from vrodent.training.sharding import learner_mesh
 
 Evaluate = Callable[[Agent, int], Mapping[str, float]]
 """Agent and update in, a number per task out, such as its mean return in reference physics on held-out seeds."""
@@ -125,11 +127,13 @@ class _Run:
         self.method = options.method
         self.origin = options.start.name if options.start is not None else f"initial weights, seed {config.seed}"
         agent = origin.agent if origin else Agent(config.agent, seed=config.seed, stance=_stance())
+        mesh = _mesh(config)
+        self._home = None if mesh is None else mesh.devices.flat[0]
         self.learned = initial_learned(config.learner, agent, len(config.tasks), config.total_updates)
         self.fleet = Fleet(config, config.collection.worlds, copy_of(agent), store.replay, options.teachers, options.crew)
         if not resume:
             store.begin(config)
-        self.update = make_update(config.learner, config.total_updates)
+        self.update = make_update(config.learner, config.total_updates, mesh)
         self.watch = DivergenceWatch(config.divergence, config.tasks)
         self.rollbacks, self.seconds = 0, 0.0
         if found is not None:
@@ -141,6 +145,8 @@ class _Run:
         self._since = (self._updates, self.fleet.steps)
         worlds = ", ".join(f"{task} {count}" for task, count in zip(config.tasks, config.collection.worlds, strict=True))
         self.say(f"Worlds: {worlds}; {config.total_updates:,} updates in all.")
+        if mesh is not None:
+            self.say(f"Each update's {config.batch_unrolls} unrolls are divided between {mesh.size} devices.")
 
     def go(self) -> Path:
         """Run to the end."""
@@ -175,13 +181,13 @@ class _Run:
             moments = self.fleet.moments()
             agent, anchor = (set_normaliser(a, *map(jnp.asarray, moments)) for a in (self.learned.agent, self.learned.anchor))
             self.learned = self.learned._replace(agent=agent, anchor=copy_of(anchor))
-            self.fleet.agent = copy_of(agent)
+            self.fleet.agent = copy_of(agent, self._home)
         batch = self.fleet.sample(self._updates, self.rollbacks)
         self.learned, report = self.update(self.learned, batch, jnp.asarray(self.fleet.batch_tasks))
         self._updates += 1
         self._pending.append(report)
         if self._updates % self.config.publish_updates == 0:
-            self.fleet.agent = copy_of(self.learned.agent)
+            self.fleet.agent = copy_of(self.learned.agent, self._home)
         self.fleet.teacher_share = self.config.collection.share_at(self._updates)
 
     def _keep_house(self) -> None:
@@ -218,7 +224,7 @@ class _Run:
         self.learned = checkpoint.tree("learner", like)._replace(agent=checkpoint.agent)
         self.say(f"DIVERGED after {self._updates} updates. {wrong} Back to {found.name}, with other batches.")
         self._updates = int(self.learned.update)
-        self.fleet.agent = copy_of(self.learned.agent)
+        self.fleet.agent = copy_of(self.learned.agent, self._home)
         return False
 
     def _save(self) -> Path:
@@ -263,7 +269,7 @@ class _Run:
         self.rollbacks, self.seconds = int(counts["rollbacks"]), float(counts["seconds"])
         self.fleet.teacher_share = float(counts["teacher_share"])
         self.fleet.rewind(counts["inserted"].tolist(), counts["sampled"].tolist())
-        self.fleet.agent = copy_of(self.learned.agent)
+        self.fleet.agent = copy_of(self.learned.agent, self._home)
         if self.config.deterministic:
             like = (self.fleet.agent, tuple(actor.snapshot() for actor in self.fleet.actors))
             self.fleet.agent, snapshots = found.tree("actors", like)
@@ -275,7 +281,7 @@ class _Run:
 
     def _evaluation(self) -> dict[str, float]:
         assert self.evaluate is not None
-        scores = self.evaluate(copy_of(self.learned.agent), self._updates)
+        scores = self.evaluate(copy_of(self.learned.agent, self._home), self._updates)
         self._evaluated = time.monotonic()
         self.say("Evaluation: " + ", ".join(f"{task} {score:.2f}" for task, score in scores.items()))
         return {f"evaluation/{task}": score for task, score in scores.items()}
@@ -306,6 +312,17 @@ def _latest(store: RunStore) -> Checkpoint | None:
     """The newest whole checkpoint; None for a run that was killed before its first one."""
     path = store.checkpoints.latest()
     return None if path is None else load_checkpoint(path)
+
+
+def _mesh(config: TrainConfig) -> Mesh | None:
+    """The devices that learn, the one that collects first. A device that is named is used alone, unless more are asked for."""
+    wanted, first, named = config.learner.num_devices, None, config.collection.warp_device
+    if config.collection.device == "gpu":
+        from vrodent.simulation.gpu import gpu_devices
+
+        first = gpu_devices(named)[1]
+        wanted = 1 if wanted is None and named is not None else wanted
+    return learner_mesh(wanted, config.batch_unrolls, first)
 
 
 def _stance() -> jax.Array:
