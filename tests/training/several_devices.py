@@ -4,7 +4,7 @@
     XLA_FLAGS=--xla_force_host_platform_device_count=2 python -m tests.training.several_devices train FOLDER
 
 The first makes the same updates by one device and by several, and prints JSON: the largest relative difference of every part. The second
-makes a short run, which collects and keeps on one device and learns on both.
+makes a short run, which collects and keeps on one device and learns on both, with eyes of bfloat16.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def run(out: Path) -> None:
     from vrodent.training.train import train
 
     config, said = _config(), []
-    last = train(replace(config, learner=replace(config.learner, num_devices=2)), out, say=said.append)
+    last = train(replace(config, learner=replace(config.learner, num_devices=2, image_precision="bfloat16")), out, say=said.append)
     print(json.dumps({"last": str(last), "said": said}))
 
 

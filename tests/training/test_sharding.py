@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 
+from vrodent.agent.encoders import ImageEncoder
 from vrodent.training.checkpoint import load_checkpoint
 from vrodent.training.learner import LearnerConfig
 from vrodent.training.preset import gpu, tiny
@@ -50,6 +51,7 @@ def test_a_run_that_learns_on_two_devices_comes_to_its_end(tmp_path: Path) -> No
     told = _program(2, "train", str(tmp_path))
     assert any("2 unrolls are divided between 2 devices" in line for line in told["said"])
     final = load_checkpoint(told["last"])
+    assert type(final.agent.image_encoder) is ImageEncoder, "what is saved computes in float32"
     assert final.numbers["updates"] == 16
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(final.agent))
 

@@ -7,6 +7,7 @@ from vrodent.agent.encoders import image_encoder_flops
 from vrodent.agent.memory import LSTMMemory, Memory, forget, layer_names, layer_sizes, unit_ids
 from vrodent.agent.network import ActorOutput, Agent, Observation, Perturbation, UnrollOutput, learned, num_parameters
 from vrodent.agent.perturbation import Clamp, clamp
+from vrodent.agent.precision import Precision, in_precision
 
 __all__ = [
     "Actor",
@@ -20,6 +21,7 @@ __all__ = [
     "Memory",
     "Observation",
     "Perturbation",
+    "Precision",
     "RandomAgent",
     "StandingAgent",
     "UnrollOutput",
@@ -27,6 +29,7 @@ __all__ = [
     "clamp",
     "forget",
     "image_encoder_flops",
+    "in_precision",
     "layer_names",
     "layer_sizes",
     "learned",

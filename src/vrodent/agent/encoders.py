@@ -63,13 +63,13 @@ class ImageEncoder(eqx.Module):
         self.stages = tuple(stages)
         self.dense = NormedLayer(size * size * channels_in, config.image_features, rng)
 
-    def __call__(self, image: jax.Array) -> jax.Array:
-        """(image, 64, 64, 3) uint8 -> (image, features)."""
+    def __call__(self, image: jax.Array, half: bool = False) -> jax.Array:
+        """(image, 64, 64, 3) uint8 -> (image, features). Half: the convolutions multiply in bfloat16, see `vrodent.agent.half`."""
         x = image.astype(jnp.float32) / 255.0 - 0.5
         for i, (convolution, blocks) in enumerate(self.stages):
-            x = convolution(x if i == 0 else jax.nn.relu(x))
+            x = convolution(x if i == 0 else jax.nn.relu(x), half)
             for block in blocks:
-                x = block(x)
+                x = block(x, half)
         return self.dense(jax.nn.relu(x).reshape(x.shape[0], -1))
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vrodent.agent.half import convolve, multiply
 from vrodent.agent.memory import LSTMMemory
 
 
@@ -60,11 +61,12 @@ class PatchConvolution(eqx.Module):
         self.weight = _normal(rng, (side, side, channels_in, channels_out), 2.0 / (side * side * channels_in))
         self.bias = jnp.asarray(np.zeros(channels_out, np.float32))
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, half: bool = False) -> jax.Array:
         side, _, channels_in, channels_out = self.weight.shape
         count, rows, columns = x.shape[0], x.shape[1] // side, x.shape[2] // side
         patches = x.reshape(count, rows, side, columns, side, channels_in).transpose(0, 1, 3, 2, 4, 5)
-        return patches.reshape(count, rows, columns, -1) @ self.weight.reshape(-1, channels_out) + self.bias
+        product = multiply if half else jnp.matmul
+        return product(patches.reshape(count, rows, columns, -1), self.weight.reshape(-1, channels_out)) + self.bias
 
 
 class ResidualBlock(eqx.Module):
@@ -80,9 +82,10 @@ class ResidualBlock(eqx.Module):
         self.first, self.second = _normal(rng, shape, variance), _normal(rng, shape, variance / 4.0)
         self.first_bias = self.second_bias = jnp.asarray(np.zeros(channels, np.float32))
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        y = _convolve(jax.nn.relu(x), self.first) + self.first_bias
-        return x + _convolve(jax.nn.relu(y), self.second) + self.second_bias
+    def __call__(self, x: jax.Array, half: bool = False) -> jax.Array:
+        product = convolve if half else _convolve
+        y = product(jax.nn.relu(x), self.first) + self.first_bias
+        return x + product(jax.nn.relu(y), self.second) + self.second_bias
 
 
 def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from vrodent.agent import Agent, learned
+from vrodent.agent import Agent, Precision, in_precision, learned
 from vrodent.training.losses import LossConfig, LossReport, unroll_loss
 from vrodent.training.popart import TargetStatistics, initial_statistics, rescale, update_statistics
 from vrodent.training.sharding import ShardedAgent, by_world, on_each
@@ -33,6 +33,8 @@ class LearnerConfig:
         anchor_period: updates after which the actor's anchor becomes a copy of the agent.
         popart_step: step of the running statistics of value targets.
         num_devices: that an update's worlds are divided between; None takes all that JAX sees, or the one that `warp_device` names.
+        image_precision: of the image encoder's convolutions, in the learner and in whoever acts for it: bfloat16 is faster on a GPU.
+            All else is float32, and so is any agent that is evaluated or loaded.
         loss: what is descended.
     """
 
@@ -44,12 +46,15 @@ class LearnerConfig:
     anchor_period: int = 50
     popart_step: float = 1e-3
     num_devices: int | None = None
+    image_precision: Precision = "float32"
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "dual_learning_rate", "largest_gradient", "anchor_period", "popart_step"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"learner.{name} must be positive, but is {getattr(self, name)}.")
+        if self.image_precision not in ("float32", "bfloat16"):
+            raise ValueError(f"learner.image_precision must be float32 or bfloat16, but is {self.image_precision!r}.")
         if self.num_devices is not None and self.num_devices < 1:
             raise ValueError(f"learner.num_devices must be at least 1, or None for all, but is {self.num_devices}.")
         if self.warmup_updates < 0:
@@ -135,8 +140,8 @@ def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = N
         def loss(parameters: tuple[Agent, Duals]):
             agent = eqx.combine(parameters[0], fixed)
             anchor = before.anchor if config.loss.needs_copy else None
-            agent, anchor = _spread(agent, mesh), _spread(anchor, mesh)
-            return unroll_loss(config.loss, agent, anchor, parameters[1], before.statistics, unroll, task, before.update)
+            anchor = None if anchor is None else _computing(config, anchor, mesh)
+            return unroll_loss(config.loss, _computing(config, agent, mesh), anchor, parameters[1], before.statistics, unroll, task, before.update)
 
         (total, output), (gradient, by_dual) = jax.value_and_grad(loss, has_aux=True)((trained, before.duals))
         norm = optax.tree.norm(gradient)
@@ -187,8 +192,10 @@ def _optimisers(config: LearnerConfig, total_updates: int) -> tuple[optax.Gradie
     return by_agent, optax.adam(config.dual_learning_rate)
 
 
-def _spread(agent: Any, mesh: Mesh | None) -> Any:
-    return agent if agent is None or mesh is None else ShardedAgent(agent, mesh)
+def _computing(config: LearnerConfig, agent: Agent, mesh: Mesh | None) -> Any:
+    """The agent in the learner's precision and on its devices."""
+    agent = in_precision(agent, config.image_precision)
+    return agent if mesh is None else ShardedAgent(agent, mesh)
 
 
 def _placing(update: Update, mesh: Mesh) -> Update:

@@ -20,7 +20,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from vrodent.training.checkpoint_store import CheckpointStore
 from vrodent.training.settings import TrainConfig
 
-_ADDED = {"CollectionConfig": {"device", "warp_device"}, "LearnerConfig": {"num_devices"}}
+_ADDED = {"CollectionConfig": {"device", "warp_device"}, "LearnerConfig": {"num_devices", "image_precision"}}
 _ROOM = 256 * 2**20  # bytes: checkpoints, logs
 
 

@@ -111,6 +111,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         self._check_tasks()
+        self._check_device()
         if self.seed < 0 or self.seed in (HELD_OUT_SEED, VALIDATION_SEED):
             kept = f"{HELD_OUT_SEED} or {VALIDATION_SEED}, whose arenas are held out for evaluation"
             raise ValueError(f"seed must be >= 0 and not {kept}; it is {self.seed}.")
@@ -128,12 +129,17 @@ class TrainConfig:
             raise ValueError(f"collection.worlds {collection.worlds} must name a number for each of the tasks {self.tasks}.")
         if self.deterministic and not collection.worlds:
             raise ValueError("A deterministic run needs collection.worlds: measured speeds vary.")
-        if self.deterministic and collection.device == "gpu":
-            raise ValueError("A run on a GPU cannot be deterministic: contacts are added in any order there.")
         if collection.warmup_steps > collection.replay_steps:
             raise ValueError(f"collection.warmup_steps {collection.warmup_steps} exceeds replay_steps {collection.replay_steps}.")
         if self.learner.loss.burn_in >= collection.unroll_length:
             raise ValueError(f"loss.burn_in {self.learner.loss.burn_in} leaves nothing of unrolls of {collection.unroll_length} steps.")
+
+    def _check_device(self) -> None:
+        on_gpu, precision = self.collection.device == "gpu", self.learner.image_precision
+        if self.deterministic and on_gpu:
+            raise ValueError("A run on a GPU cannot be deterministic: contacts are added in any order there.")
+        if precision != "float32" and not on_gpu:
+            raise ValueError(f"learner.image_precision {precision!r} needs collection.device gpu: actors on CPUs compute in float32.")
 
     def _check_tasks(self) -> None:
         unknown = [name for name in self.tasks if name not in TASK_NAMES]

@@ -32,8 +32,13 @@ class ShardedAgent(eqx.Module):
     def unroll(self, observation: Any, memory: Memory, reset: jax.Array) -> Any:
         """As `Agent.unroll`; the number of worlds must be a multiple of that of the devices."""
         rows, worlds = PartitionSpec(None, _AXIS), PartitionSpec(_AXIS)
+
+        def part(agent: Agent, *arguments: Any) -> Any:
+            # Told to vary, its gradient is summed over the devices once, at the end, and not at each step of an LSTM.
+            return jax.lax.pcast(agent, _AXIS, to="varying").unroll(*arguments)
+
         apart = jax.shard_map(
-            lambda agent, *arguments: agent.unroll(*arguments),
+            part,
             mesh=self.mesh,
             in_specs=(PartitionSpec(), rows, worlds, rows),
             out_specs=(rows, worlds),

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from vrodent.agent import Agent
+from vrodent.agent import Agent, in_precision
 from vrodent.body import add_rat, arena_spec, standing_ctrl
 from vrodent.training import progress
 from vrodent.training.checkpoint import Checkpoint, load_checkpoint
@@ -130,7 +130,7 @@ class _Run:
         mesh = _mesh(config)
         self._home = None if mesh is None else mesh.devices.flat[0]
         self.learned = initial_learned(config.learner, agent, len(config.tasks), config.total_updates)
-        self.fleet = Fleet(config, config.collection.worlds, copy_of(agent), store.replay, options.teachers, options.crew)
+        self.fleet = Fleet(config, config.collection.worlds, self._acting(agent), store.replay, options.teachers, options.crew)
         if not resume:
             store.begin(config)
         self.update = make_update(config.learner, config.total_updates, mesh)
@@ -176,18 +176,22 @@ class _Run:
         self.fleet.close()
         self.log.close()
 
+    def _acting(self, agent: Agent) -> Agent:
+        """A copy for the actors: its densities are compared with the learner's, so its arithmetic is the learner's."""
+        return in_precision(copy_of(agent, self._home), self.config.learner.image_precision)
+
     def _learn(self) -> None:
         if self._updates == 0 and not self.keeps_normaliser:
             moments = self.fleet.moments()
             agent, anchor = (set_normaliser(a, *map(jnp.asarray, moments)) for a in (self.learned.agent, self.learned.anchor))
             self.learned = self.learned._replace(agent=agent, anchor=copy_of(anchor))
-            self.fleet.agent = copy_of(agent, self._home)
+            self.fleet.agent = self._acting(agent)
         batch = self.fleet.sample(self._updates, self.rollbacks)
         self.learned, report = self.update(self.learned, batch, jnp.asarray(self.fleet.batch_tasks))
         self._updates += 1
         self._pending.append(report)
         if self._updates % self.config.publish_updates == 0:
-            self.fleet.agent = copy_of(self.learned.agent, self._home)
+            self.fleet.agent = self._acting(self.learned.agent)
         self.fleet.teacher_share = self.config.collection.share_at(self._updates)
 
     def _keep_house(self) -> None:
@@ -224,7 +228,7 @@ class _Run:
         self.learned = checkpoint.tree("learner", like)._replace(agent=checkpoint.agent)
         self.say(f"DIVERGED after {self._updates} updates. {wrong} Back to {found.name}, with other batches.")
         self._updates = int(self.learned.update)
-        self.fleet.agent = copy_of(self.learned.agent, self._home)
+        self.fleet.agent = self._acting(self.learned.agent)
         return False
 
     def _save(self) -> Path:
@@ -269,7 +273,7 @@ class _Run:
         self.rollbacks, self.seconds = int(counts["rollbacks"]), float(counts["seconds"])
         self.fleet.teacher_share = float(counts["teacher_share"])
         self.fleet.rewind(counts["inserted"].tolist(), counts["sampled"].tolist())
-        self.fleet.agent = copy_of(self.learned.agent, self._home)
+        self.fleet.agent = self._acting(self.learned.agent)
         if self.config.deterministic:
             like = (self.fleet.agent, tuple(actor.snapshot() for actor in self.fleet.actors))
             self.fleet.agent, snapshots = found.tree("actors", like)
