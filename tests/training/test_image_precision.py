@@ -50,8 +50,8 @@ def _acted(agent: Agent, observation: dict[str, jax.Array], noise: jax.Array) ->
 def test_ratios_stay_true_where_actor_and_learner_round_alike() -> None:
     """The packaged agent, four worlds. The learner's unroll may sum in another order than the actor's steps: in float32 1e-5 of a log
     density. Under bfloat16 a sum that this carries over the border between two roundings differs by 2^-9 of its size; one in some ten
-    thousand does, where all do when the actor computes in float32. That mixture is off by some 0.1, a tenth of a ratio: so the bound for two
-    that round alike is a tenth of it, and what is seen is 1e-5.
+    thousand does, where all do when the actor computes in float32. That mixture is off by some 0.1, a tenth of a ratio: so the bound for
+    two that round alike is a tenth of it, and what is seen is 1e-5.
     """
     agent = load_agent("four-tasks")
     observation, noise = _seen(agent, 6, 4)

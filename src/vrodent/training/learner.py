@@ -141,7 +141,8 @@ def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = N
             agent = eqx.combine(parameters[0], fixed)
             anchor = before.anchor if config.loss.needs_copy else None
             anchor = None if anchor is None else _computing(config, anchor, mesh)
-            return unroll_loss(config.loss, _computing(config, agent, mesh), anchor, parameters[1], before.statistics, unroll, task, before.update)
+            agent = _computing(config, agent, mesh)
+            return unroll_loss(config.loss, agent, anchor, parameters[1], before.statistics, unroll, task, before.update)
 
         (total, output), (gradient, by_dual) = jax.value_and_grad(loss, has_aux=True)((trained, before.duals))
         norm = optax.tree.norm(gradient)
