@@ -25,7 +25,7 @@ TASKS = ("gaps", "bowl")
 def _report(value: float = 1.0, skipped: float = 0.0, **by_task: np.ndarray) -> UpdateReport:
     scalar = np.float32(value)
     fields = {name: np.full(2, 0.5, np.float32) for name in LossReport._fields[6:]} | by_task
-    return UpdateReport(LossReport(scalar, *(np.float32(0.1) for _ in range(5)), **fields), np.float32(2.0), np.float32(skipped))
+    return UpdateReport(LossReport(scalar, *(np.float32(0.1) for _ in range(6)), **fields), np.float32(2.0), np.float32(skipped))
 
 
 def test_worlds_are_allotted_so_that_tasks_take_equal_time_within_bounds():

@@ -47,11 +47,13 @@ class ActorOutput(NamedTuple):
 
 
 class UnrollOutput(NamedTuple):
-    """What many steps give: `mean`, `log_std` (time, world, 38) and `value` (time, world, heads)."""
+    """What many steps give: `mean`, `log_std` (time, world, 38), `value` (time, world, heads), and the core's output `core`
+    (time, world, core units)."""
 
     mean: jax.Array
     log_std: jax.Array
     value: jax.Array
+    core: jax.Array
 
 
 class Agent(eqx.Module):
@@ -150,16 +152,17 @@ class Agent(eqx.Module):
             outputs, and the memory after the last step.
         """
         proprioception, features = self._encode_unroll(observation)
-        h, core = self.core.unroll(features, memory.core, reset)
-        value = self.value_head(h)
-        entry = self._policy_entry(h, proprioception, features)
+        core_h, core = self.core.unroll(features, memory.core, reset)
+        value = self.value_head(core_h)
+        entry = self._policy_entry(core_h, proprioception, features)
+        h = core_h
         x, policy = entry, []
         for i, layer in enumerate(self.policy):
             h, last = layer.unroll(x, memory.policy[i], reset)
             policy.append(last)
             x = self._policy_input(h, entry)
         mean, log_std = self._heads(h)
-        return UnrollOutput(mean, log_std, value), Memory(core, tuple(policy))
+        return UnrollOutput(mean, log_std, value, core_h), Memory(core, tuple(policy))
 
     def drives(self, observation: Observation, memory: Memory) -> tuple[jax.Array, ...]:
         """What its input and bias contribute to the gates of each LSTM in one control step, core first.

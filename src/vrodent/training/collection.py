@@ -13,6 +13,7 @@ import numpy as np
 
 from vrodent.agent import Agent, Memory, forget
 from vrodent.simulation import CpuSimulation
+from vrodent.training.hints import HintingTeacher
 from vrodent.training.snapshot import restore, snapshot
 from vrodent.training.unroll import Unroll, empty_unroll, unroll_shapes
 
@@ -63,6 +64,18 @@ class ActorConfig:
     seed: int
 
 
+Label = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Mean and log standard deviation of the teacher's action, (world, 38) each, and its hint (world, hint), float32."""
+
+
+def ask(teacher: Teacher, env: Any) -> Label:
+    """What the teacher says of the present moment."""
+    observation = teacher.observe(env)
+    hint = teacher.hint(observation) if isinstance(teacher, HintingTeacher) else np.zeros((len(observation), 0))
+    mean, log_std = teacher.act(observation)
+    return np.asarray(mean, np.float32), np.asarray(log_std, np.float32), np.asarray(hint, np.float32)
+
+
 @eqx.filter_jit
 def _act(
     agent: Agent, observation: dict[str, Any], memory: Memory, reset: Any, key: jax.Array, row: int
@@ -93,6 +106,7 @@ class ActorRun:
         self.seconds = 0.0
         worlds = simulation.num_worlds
         self._memory: Memory = agent.initial_memory(worlds)
+        self._hint_size = teacher.hint_size if isinstance(teacher, HintingTeacher) else 0
         self._observation = simulation.reset()
         self._ended = np.zeros(worlds, bool)
         self._reset = np.ones(worlds, bool)
@@ -115,7 +129,7 @@ class ActorRun:
         rng = np.random.default_rng([self.config.seed, self.config.task, self.collected])
         driven = rng.random(worlds) < teacher_share if self.teacher is not None else np.zeros(worlds, bool)
         key = jax.random.key(int(rng.integers(2**31)))
-        unroll = empty_unroll(unroll_shapes(agent.config, length, self.teacher is not None), worlds)
+        unroll = empty_unroll(unroll_shapes(agent.config, length, self.teacher is not None, self._hint_size), worlds)
         unroll = unroll._replace(memory=jax.tree.map(np.asarray, self._memory))
         for row in range(length):
             self._step(agent, unroll, row, key, driven, rng)
@@ -139,7 +153,7 @@ class ActorRun:
         arrays |= {f"memory{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._memory))}
         arrays |= {f"observation.{name}": array for name, array in self._observation.items()}
         if self._label is not None:
-            arrays["label_mean"], arrays["label_log_std"] = self._label
+            arrays["label_mean"], arrays["label_log_std"], arrays["label_hint"] = self._label
         own = {name: getattr(self, f"_{name}") for name in ("ended", "reset", "return", "length")}
         return arrays | own | {"collected": np.array(self.collected)}
 
@@ -149,7 +163,7 @@ class ActorRun:
         structure = jax.tree.structure(self._memory)
         self._memory = jax.tree.unflatten(structure, [jax.numpy.asarray(arrays[f"memory{i}"]) for i in range(structure.num_leaves)])
         self._observation = _under("observation.", arrays)
-        self._label = (arrays["label_mean"], arrays["label_log_std"]) if "label_mean" in arrays else None
+        self._label = tuple(arrays[f"label_{part}"] for part in ("mean", "log_std", "hint")) if "label_mean" in arrays else None
         for name in ("ended", "reset", "return", "length"):
             setattr(self, f"_{name}", arrays[name].copy())
         self.collected = int(arrays["collected"])
@@ -159,7 +173,7 @@ class ActorRun:
         action, mean, log_std, self._memory = _act(agent, self._observation, self._memory, self._reset, key, row)
         action, mean, log_std = np.array(action), np.array(mean), np.array(log_std)
         if self._label is not None:
-            unroll.teacher_mean[:, row], unroll.teacher_log_std[:, row] = self._label
+            unroll.teacher_mean[:, row], unroll.teacher_log_std[:, row], unroll.hint[:, row] = self._label
             noise = rng.standard_normal(action.shape, dtype=np.float32)
             taught = self._label[0] + np.exp(self._label[1]) * noise
             for own, teachers in ((action, taught), (mean, self._label[0]), (log_std, self._label[1])):
@@ -195,11 +209,8 @@ class ActorRun:
         unroll.egocentric[:, row] = self._observation["egocentric"]
         unroll.reset[:, row] = self._reset
 
-    def _ask(self) -> tuple[np.ndarray, np.ndarray] | None:
-        if self.teacher is None:
-            return None
-        mean, log_std = self.teacher.act(self.teacher.observe(self.simulation))
-        return np.asarray(mean, np.float32), np.asarray(log_std, np.float32)
+    def _ask(self) -> Label | None:
+        return None if self.teacher is None else ask(self.teacher, self.simulation)
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -18,11 +18,12 @@ import numpy as np
 from vrodent.agent import Agent, AgentConfig, Memory, forget
 from vrodent.simulation.cpu import Step
 from vrodent.simulation.gpu import GpuSimulation
-from vrodent.training.collection import ActorConfig, Episode, HonestTeacher, Teacher
+from vrodent.training.collection import ActorConfig, Episode, HonestTeacher, Teacher, ask
+from vrodent.training.hints import HintingTeacher
 from vrodent.training.host_view import HostView
 from vrodent.training.unroll import Unroll, unroll_shapes
 
-Label = tuple[jax.Array, jax.Array]
+Label = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class _Choice(NamedTuple):
@@ -67,6 +68,7 @@ class DeviceActorRun:
 
     def __init__(self, config: ActorConfig, agent: Agent, simulation: GpuSimulation, teacher: Teacher | None = None) -> None:
         self.config, self.simulation, self.teacher = config, simulation, teacher
+        self._hint_size = teacher.hint_size if isinstance(teacher, HintingTeacher) else 0
         self.collected = 0
         self.seconds = 0.0
         self._endings: list[_Ending] = []
@@ -95,7 +97,7 @@ class DeviceActorRun:
         key = jax.random.key(int(rng.integers(2**31)))
         with jax.default_device(self.simulation.jax_device):
             memory = self._memory
-            rows = _blank(agent.config, length, self.teacher is not None, worlds)
+            rows = _blank(agent.config, length, self.teacher is not None, self._hint_size, worlds)
             there = jnp.asarray(driven)
             for row in range(length):
                 rows = self._step(agent, rows, row, jax.random.fold_in(key, row), there)
@@ -142,9 +144,8 @@ class DeviceActorRun:
     def _ask(self) -> Label | None:
         if self.teacher is None:
             return None
-        seen = self.teacher.observe(HostView(self.simulation))  # pyright: ignore[reportArgumentType]
-        mean, log_std = self.teacher.act(seen)
-        return jnp.asarray(mean, jnp.float32), jnp.asarray(log_std, jnp.float32)
+        mean, log_std, hint = map(jnp.asarray, ask(self.teacher, HostView(self.simulation)))
+        return mean, log_std, hint
 
 
 @eqx.filter_jit
@@ -162,10 +163,10 @@ def _choose(
     return _Choice(action, mean, log_std, agent.ctrl(action), memory)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _blank(config: AgentConfig, length: int, taught: bool, worlds: int) -> Unroll:
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _blank(config: AgentConfig, length: int, taught: bool, hint_size: int, worlds: int) -> Unroll:
     """Rows to be written, without a memory."""
-    shapes = unroll_shapes(config, length, taught)._replace(memory=())  # pyright: ignore[reportArgumentType]
+    shapes = unroll_shapes(config, length, taught, hint_size)._replace(memory=())  # pyright: ignore[reportArgumentType]
     return jax.tree.map(lambda leaf: jnp.zeros((worlds, *leaf.shape), leaf.dtype), shapes)
 
 
@@ -190,7 +191,7 @@ def _write_step(
         "acted": going & ~diverged, "discount": jnp.where(going, jnp.where(step.terminated, step.info.discount, 1.0), 0.0),
     }  # fmt: skip
     if label is not None:
-        values |= {"teacher_mean": label[0], "teacher_log_std": label[1]}
+        values |= {"teacher_mean": label[0], "teacher_log_std": label[1], "hint": label[2]}
     written = {name: getattr(rows, name).at[:, row].set(value.astype(jnp.float32)) for name, value in values.items()}
     total, length = course.total + reward, course.length + going
     over = jnp.asarray(step.terminated | step.truncated | hopeless) & going

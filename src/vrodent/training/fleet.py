@@ -16,6 +16,7 @@ from vrodent.agent import Agent
 from vrodent.simulation import make
 from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher
 from vrodent.training.device_replay import DeviceReplay
+from vrodent.training.hints import hint_size
 from vrodent.training.replay import Replay, ReplayError, check_memory, unroll_capacity
 from vrodent.training.settings import TrainConfig, allot
 from vrodent.training.unroll import Unroll, unroll_shapes
@@ -68,6 +69,7 @@ class Fleet:
     Attributes:
         agent: who acts in the next unroll; to be replaced by newer ones, never by one whose buffers an update will reuse.
         teacher_share: see `ActorRun.collect`.
+        hint_size: numbers in a hint, 0 where no teacher gives any.
         takes_turns: whether `round` is to be called, and `start` is not: the run is deterministic, or all is on one GPU.
 
     Raises:
@@ -97,7 +99,9 @@ class Fleet:
         self._warmup = tuple(rounds * count for count in self.worlds)
         self._quota, self._before = list(self._warmup), [float(count) for count in self._warmup]
         self.batch = allot(config.batch_unrolls, tuple(1.0 / count for count in self.worlds))
-        self.replays: list[Any] = self._make_replays(unroll_shapes(agent.config, collection.unroll_length, bool(teachers)), directory)
+        self.hint_size = hint_size(teachers or {})
+        shapes = unroll_shapes(agent.config, collection.unroll_length, bool(teachers), self.hint_size)
+        self.replays: list[Any] = self._make_replays(shapes, directory)
         self._condition = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None

@@ -13,6 +13,7 @@ import optax
 from jax.sharding import Mesh
 
 from vrodent.agent import Agent, Precision, in_precision, learned
+from vrodent.training.hints import HintHead
 from vrodent.training.losses import LossConfig, LossReport, unroll_loss
 from vrodent.training.popart import TargetStatistics, initial_statistics, rescale, update_statistics
 from vrodent.training.sharding import ShardedAgent, by_world, on_each
@@ -62,10 +63,11 @@ class LearnerConfig:
 
 
 class Optimiser(NamedTuple):
-    """Adam's moments for the agent and for the dual variables."""
+    """Adam's moments for the agent, for the dual variables, and for the head that foretells hints."""
 
     agent: optax.OptState
     duals: optax.OptState
+    hint_head: optax.OptState
 
 
 class Learned(NamedTuple):
@@ -79,6 +81,7 @@ class Learned(NamedTuple):
         optimiser: moments.
         update: updates so far, int32.
         skipped: updates left out because their loss or gradient was not finite, int32.
+        hint_head: foretells hints; None where there are none.
     """
 
     agent: Agent
@@ -88,6 +91,7 @@ class Learned(NamedTuple):
     optimiser: Optimiser
     update: jax.Array
     skipped: jax.Array
+    hint_head: HintHead | None = None
 
 
 class UpdateReport(NamedTuple):
@@ -101,7 +105,9 @@ class UpdateReport(NamedTuple):
 Update = Callable[[Learned, Unroll, jax.Array], tuple[Learned, UpdateReport]]
 
 
-def initial_learned(config: LearnerConfig, agent: Agent, num_tasks: int, total_updates: int) -> Learned:
+def initial_learned(
+    config: LearnerConfig, agent: Agent, num_tasks: int, total_updates: int, *, hint_size: int = 0, seed: int = 0
+) -> Learned:
     """Where learning begins.
 
     Raises:
@@ -113,9 +119,10 @@ def initial_learned(config: LearnerConfig, agent: Agent, num_tasks: int, total_u
         )
     by_agent, by_duals = _optimisers(config, total_updates)
     duals = initial_duals(config.loss.vmpo, num_tasks)
-    optimiser = Optimiser(by_agent.init(eqx.filter(agent, learned(agent))), by_duals.init(duals))
+    head = HintHead(agent.config.core_size, hint_size, seed) if hint_size and config.loss.hint_weight > 0.0 else None
+    optimiser = Optimiser(by_agent.init(eqx.filter(agent, learned(agent))), by_duals.init(duals), by_agent.init(head))
     count = jnp.zeros((), jnp.int32)
-    return Learned(_copy(agent), _copy(agent), duals, initial_statistics(num_tasks), optimiser, count, count.copy())
+    return Learned(_copy(agent), _copy(agent), duals, initial_statistics(num_tasks), optimiser, count, count.copy(), head)
 
 
 def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = None) -> Update:
@@ -137,27 +144,31 @@ def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = N
         mask = learned(before.agent)
         trained, fixed = eqx.partition(before.agent, mask)
 
-        def loss(parameters: tuple[Agent, Duals]):
+        def loss(parameters: tuple[Agent, Duals, HintHead | None]):
             agent = eqx.combine(parameters[0], fixed)
             anchor = before.anchor if config.loss.needs_copy else None
             anchor = None if anchor is None else _computing(config, anchor, mesh)
-            agent = _computing(config, agent, mesh)
-            return unroll_loss(config.loss, agent, anchor, parameters[1], before.statistics, unroll, task, before.update)
+            duals, head = parameters[1:]
+            unrolled = _computing(config, agent, mesh)
+            return unroll_loss(config.loss, unrolled, anchor, duals, before.statistics, unroll, task, before.update, head)
 
-        (total, output), (gradient, by_dual) = jax.value_and_grad(loss, has_aux=True)((trained, before.duals))
+        (total, output), (gradient, by_dual, by_head) = jax.value_and_grad(loss, has_aux=True)((trained, before.duals, before.hint_head))
         norm = optax.tree.norm(gradient)
-        good = jnp.isfinite(total) & jnp.isfinite(norm) & jnp.isfinite(optax.tree.norm(by_dual))
+        good = jnp.isfinite(total) & jnp.isfinite(norm) & jnp.isfinite(optax.tree.norm((by_dual, by_head)))
         change, agent_moments = by_agent.update(gradient, before.optimiser.agent, trained)
         dual_change, dual_moments = by_duals.update(by_dual, before.optimiser.duals, before.duals)
+        head_change, head_moments = by_agent.update(by_head, before.optimiser.hint_head)
         agent = eqx.combine(optax.apply_updates(trained, change), fixed)
         duals = optax.apply_updates(before.duals, dual_change)
+        head = optax.apply_updates(before.hint_head, head_change)
         statistics = update_statistics(before.statistics, output.target, output.counted, task, step_size=config.popart_step)
         agent = rescale_heads(agent, before.statistics, statistics)
         anchor = before.anchor
         if config.loss.needs_copy:
             renew = (before.update + 1) % config.anchor_period == 0
             anchor = _where(renew, agent, rescale_heads(anchor, before.statistics, statistics))
-        after = Learned(agent, anchor, duals, statistics, Optimiser(agent_moments, dual_moments), before.update, before.skipped)
+        moments = Optimiser(agent_moments, dual_moments, head_moments)
+        after = Learned(agent, anchor, duals, statistics, moments, before.update, before.skipped, head)
         after = _where(good, after, before)
         after = after._replace(update=before.update + 1, skipped=before.skipped + (~good).astype(jnp.int32))
         return after, UpdateReport(output.report, norm, (~good).astype(jnp.float32))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from vrodent.agent import Agent
 from vrodent.training.gaussian import Gaussian, log_prob
+from vrodent.training.hints import HintHead, hint_error
 from vrodent.training.kickstart import TeachingConfig, teaching_loss, teaching_weight
 from vrodent.training.popart import TargetStatistics, deviation, unnormalise
 from vrodent.training.unroll import Unroll
@@ -36,6 +37,7 @@ class LossConfig:
         vmpo: of the actor.
         teaching: of the teachers.
         task_teaching: factor of the teaching term per task, in the order of the tasks; empty is 1 for all.
+        hint_weight: of foretelling from the core what the teacher is told.
     """
 
     gamma: float = 0.99
@@ -49,6 +51,7 @@ class LossConfig:
     vmpo: VmpoConfig = field(default_factory=VmpoConfig)
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
     task_teaching: tuple[float, ...] = ()
+    hint_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma < 1.0:
@@ -56,7 +59,7 @@ class LossConfig:
         for name in ("clip_rho", "clip_c"):
             if getattr(self, name) <= 0.0:
                 raise ValueError(f"loss.{name} must be positive, but is {getattr(self, name)}.")
-        for name in ("value_weight", "policy_weight", "burn_in"):
+        for name in ("value_weight", "policy_weight", "burn_in", "hint_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"loss.{name} must not be negative, but is {getattr(self, name)}.")
         if self.critic_policy not in ("target", "behaviour") or self.anchor not in ("copy", "behaviour"):
@@ -76,6 +79,7 @@ class LossReport(NamedTuple):
         explained: 1 - variance(target - value) / variance(target): how much of the returns the critic foresees.
         teaching_distance: root mean square difference of the student's and the teacher's mean action, in units of action; NaN untaught.
         deviation: mean standard deviation of the policy, in units of action.
+        hint_distance: root mean square error of the hints foretold; NaN where there are none.
     """
 
     value: jax.Array
@@ -84,6 +88,7 @@ class LossReport(NamedTuple):
     penalty: jax.Array
     dual: jax.Array
     teaching: jax.Array
+    hint: jax.Array
     importance_ratio: jax.Array
     explained: jax.Array
     mean_value: jax.Array
@@ -92,6 +97,7 @@ class LossReport(NamedTuple):
     kl_covariance: jax.Array
     teaching_distance: jax.Array
     deviation: jax.Array
+    hint_distance: jax.Array
 
 
 class LossOutput(NamedTuple):
@@ -111,6 +117,7 @@ def unroll_loss(
     unroll: Unroll,
     task: jax.Array,
     update: jax.Array,
+    hint_head: HintHead | None = None,
 ) -> tuple[jax.Array, LossOutput]:
     """The loss of a batch.
 
@@ -123,6 +130,7 @@ def unroll_loss(
         unroll: arrays (time, world, ...).
         task: (world,), index of each unroll's task, which is the index of its value head.
         update: scalar, for annealing.
+        hint_head: foretells hints, where the unroll holds any.
 
     Returns:
         the loss, a scalar, and what it is made of.
@@ -134,7 +142,7 @@ def unroll_loss(
     rows = _Rows(policy, Gaussian(unroll.behaviour_mean, unroll.behaviour_log_std), counted, unroll, task, statistics)
     ratio = _importance_ratio(config, rows)
     value_loss, target, advantage, critic = _critic(config, rows, output.value, ratio)
-    terms = dict.fromkeys(("policy", "temperature", "penalty", "dual", "teaching"), jnp.zeros(())) | {"value": value_loss}
+    terms = dict.fromkeys(("policy", "temperature", "penalty", "dual", "teaching", "hint"), jnp.zeros(())) | {"value": value_loss}
     divergences = dict.fromkeys(("kl_mean", "kl_covariance"), jnp.zeros_like(statistics.mean))
     if config.policy_weight > 0.0:
         held = rows.behaviour
@@ -146,8 +154,9 @@ def unroll_loss(
         terms |= {name: config.policy_weight * getattr(actor, name) for name in ("policy", "temperature", "penalty", "dual")}
         divergences = {name: getattr(actor, name) for name in divergences}
     terms["teaching"], distance = _teaching(config, rows, update)
+    terms["hint"], missed = _hint(config, rows, hint_head, output.core[:-1])
     spread = rows.by_task(jnp.mean(jnp.exp(policy.log_std), axis=-1))
-    report = LossReport(**terms, **divergences, **critic, teaching_distance=distance, deviation=spread)
+    report = LossReport(**terms, **divergences, **critic, teaching_distance=distance, deviation=spread, hint_distance=missed)
     return jnp.sum(jnp.stack(list(terms.values()))), LossOutput(jax.lax.stop_gradient(report), target, counted)
 
 
@@ -203,6 +212,15 @@ def _teaching(config: LossConfig, rows: _Rows, update: jax.Array) -> tuple[jax.A
     divergence = teaching_loss(config.teaching, teacher, rows.policy) * factor
     distance = jnp.sqrt(rows.by_task(jnp.mean((rows.policy.mean - teacher.mean) ** 2, axis=-1)))
     return teaching_weight(config.teaching, update) * _mean(divergence, rows.counted), distance
+
+
+def _hint(config: LossConfig, rows: _Rows, head: HintHead | None, core: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The loss of foretelling hints, weighted, and the distance (task,) of those foretold from those given."""
+    if head is None:
+        return jnp.zeros(()), jnp.full_like(rows.statistics.mean, jnp.nan)
+    error = hint_error(head, core, rows.unroll.hint)
+    distance = jnp.sqrt(rows.by_task(2.0 * error / rows.unroll.hint.shape[-1]))
+    return config.hint_weight * _mean(error, rows.counted), distance
 
 
 def _importance_ratio(config: LossConfig, rows: _Rows) -> jax.Array:

@@ -54,20 +54,23 @@ def laptop(num_policy_layers: int = 3) -> TrainConfig:
 
 
 def distil(num_policy_layers: int = 3) -> TrainConfig:
-    """Two cores: a student learns from teachers on its own rollouts, its core from the first step by the critic.
+    """Two cores: a student learns from teachers on its own rollouts, its core from the first step by the critic and by foretelling what
+    the teachers are told.
 
     The teachers act in half of the unrolls at first, so that the student sees what a competent rat sees, and in a twentieth at the end.
     """
     taught = LossConfig(
-        policy_weight=0.0, critic_policy="behaviour", value_weight=0.5, burn_in=4, teaching=TeachingConfig(kind="clone", spread=0.2)
-    )
+        policy_weight=0.0, critic_policy="behaviour", value_weight=0.5, burn_in=4, teaching=TeachingConfig(kind="clone", spread=0.2),
+        hint_weight=1.0,
+    )  # fmt: skip
     collection = CollectionConfig(
-        unroll_length=24, samples_per_insert=8.0, teacher_share=0.5, final_teacher_share=0.05, teacher_share_updates=20_000
+        unroll_length=40, samples_per_insert=8.0, teacher_share=0.5, final_teacher_share=0.05, teacher_share_updates=20_000
     )
     return TrainConfig(
         agent=AgentConfig(num_policy_layers=num_policy_layers, num_value_heads=4, policy_trains_encoders=True),
         learner=LearnerConfig(learning_rate=5e-4, final_learning_rate=5e-5, loss=taught),
         collection=collection,
+        batch_unrolls=20,
         total_steps=5_000_000,
     )
 

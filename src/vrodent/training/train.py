@@ -129,8 +129,9 @@ class _Run:
         agent = origin.agent if origin else Agent(config.agent, seed=config.seed, stance=_stance())
         mesh = _mesh(config)
         self._home = None if mesh is None else mesh.devices.flat[0]
-        self.learned = initial_learned(config.learner, agent, len(config.tasks), config.total_updates)
         self.fleet = Fleet(config, config.collection.worlds, self._acting(agent), store.replay, options.teachers, options.crew)
+        sizes = len(config.tasks), config.total_updates
+        self.learned = initial_learned(config.learner, agent, *sizes, hint_size=self.fleet.hint_size, seed=config.seed)
         if not resume:
             store.begin(config)
         self.update = make_update(config.learner, config.total_updates, mesh)

@@ -31,6 +31,7 @@ class Unroll(NamedTuple):
         discount: (time,) float32 in {0, 1}, without gamma: 0 after a termination and at a final observation.
         teacher_mean: (time, 38) float32; (time, 0) where no teacher teaches.
         teacher_log_std: (time, 38) float32; (time, 0) where no teacher teaches.
+        hint: (time, hint) float32, what the teacher was told; (time, 0) where nothing is foretold.
         memory: the agent's memory before the first row, each leaf (units,).
     """
 
@@ -45,11 +46,12 @@ class Unroll(NamedTuple):
     discount: Any
     teacher_mean: Any
     teacher_log_std: Any
+    hint: Any
     memory: Memory
 
 
-def unroll_shapes(config: AgentConfig, length: int, taught: bool) -> Unroll:
-    """Shapes and types of one world's unroll of so many steps, with or without a teacher's labels."""
+def unroll_shapes(config: AgentConfig, length: int, taught: bool, hint_size: int = 0) -> Unroll:
+    """Shapes and types of one world's unroll of so many steps, with or without a teacher's labels, and with hints of so many numbers."""
 
     def of(*shape: int, dtype: type = np.float32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(shape, dtype)
@@ -67,6 +69,7 @@ def unroll_shapes(config: AgentConfig, length: int, taught: bool) -> Unroll:
         discount=of(length),
         teacher_mean=of(length, labels),
         teacher_log_std=of(length, labels),
+        hint=of(length, hint_size),
         memory=jax.tree.map(lambda leaf: of(leaf.shape[1]), jax.eval_shape(lambda: initial_memory(config, 1))),
     )
 

@@ -20,6 +20,9 @@ OBSERVATION_SIZE = 158 + 3 + 3 + 3 + 38 + 3 + len(_SCAN) + 4 + 3 + 1 + 3 + 1
 PREVIOUS_ACTION = slice(158 + 3 + 3 + 3, 158 + 3 + 3 + 3 + 38)
 """Where in it the previous action is."""
 
+TOLD = slice(PREVIOUS_ACTION.stop, OBSERVATION_SIZE)
+"""What in it the rat does not feel: instructions, the ground's shape, the situation and the target."""
+
 
 def _scaled_senses(env: CpuSimulation, height: np.ndarray) -> np.ndarray:
     """Proprioception in numbers of order one, its height measured from the ground below (height (world,) m)."""

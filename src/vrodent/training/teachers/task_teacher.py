@@ -12,7 +12,7 @@ from vrodent.simulation import CpuSimulation
 from vrodent.training.teachers.guidance import Ground, Guide, pose
 from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, TwoTapGuide
 from vrodent.training.teachers.network import Teacher
-from vrodent.training.teachers.privileged import OBSERVATION_SIZE, observe
+from vrodent.training.teachers.privileged import OBSERVATION_SIZE, TOLD, observe
 
 _NEAR_ORB = 0.2  # m in the plane from torso to orb
 _SIGHT = 0.6  # rad, see `TwoTapGuide.sight`
@@ -52,6 +52,15 @@ class TaskTeacher:
         scale = self.teacher.config.action_scale / self.unit
         return scale * np.asarray(mean), np.log(scale) + np.asarray(log_std)
 
+    @property
+    def hint_size(self) -> int:
+        """Numbers in a hint."""
+        return TOLD.stop - TOLD.start
+
+    def hint(self, observation: np.ndarray) -> np.ndarray:
+        """(world, hint_size): what it is told, in the scale that it is told in."""
+        return observation[:, TOLD]
+
     def hopeless(self, env: CpuSimulation) -> np.ndarray:
         """(world,) bool: the rat lies on its side or back. In the bowl, where it begins so, righting is part of the lesson."""
         if self.guide.ground is Ground.BOWL:
@@ -74,6 +83,7 @@ class SwitchingTeacher:
         special: for the special moments.
         when: (world,) bool of a simulation, whether this moment is special.
         gives_up: whether the usual one gives up episodes, see `TaskTeacher.hopeless`.
+        special_hints: whether hints are always the special one's, otherwise always the usual one's: they must not jump as teachers change.
 
     Raises:
         ValueError: their labels are in different units.
@@ -86,10 +96,12 @@ class SwitchingTeacher:
         when: Callable[[CpuSimulation], np.ndarray],
         *,
         gives_up: bool = True,
+        special_hints: bool = False,
     ):
         if usual.unit != special.unit:
             raise ValueError(f"Both teachers must label in one unit, but they do in {usual.unit} and {special.unit}.")
         self.usual, self.special, self.when, self.gives_up, self.unit = usual, special, when, gives_up, usual.unit
+        self.special_hints = special_hints
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
         """(world, n): whether the moment is special, what the usual teacher sees, and what the special one does."""
@@ -98,10 +110,20 @@ class SwitchingTeacher:
 
     def act(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log standard deviation, each (world, 38), as either teacher's."""
-        special, usually, specially = np.split(observation, [1, observation.shape[1] - OBSERVATION_SIZE], axis=1)
+        special, usually, specially = _parted(observation)
         pairs = zip(self.special.act(specially), self.usual.act(usually), strict=True)
         mean, log_std = (np.where(special > 0.5, one, other) for one, other in pairs)
         return mean, log_std
+
+    @property
+    def hint_size(self) -> int:
+        """Numbers in a hint."""
+        return self.special.hint_size
+
+    def hint(self, observation: np.ndarray) -> np.ndarray:
+        """(world, hint_size): what the one of them is told that hints are taken from, see `special_hints`."""
+        _, usually, specially = _parted(observation)
+        return self.special.hint(specially) if self.special_hints else self.usual.hint(usually)
 
     def hopeless(self, env: CpuSimulation) -> np.ndarray:
         """(world,) bool, as the special teacher has it."""
@@ -111,6 +133,10 @@ class SwitchingTeacher:
         """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
         mean, _ = self.act(self.observe(env))
         return np.clip(env.standing_ctrl + self.unit * mean, -1.0, 1.0)
+
+
+def _parted(observation: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(np.split(observation, [1, observation.shape[1] - OBSERVATION_SIZE], axis=1))
 
 
 def _lies(env: CpuSimulation) -> np.ndarray:
@@ -136,7 +162,7 @@ def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float, righter:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
         return np.linalg.norm(offset[:, :2], axis=1) < _NEAR_ORB
 
-    both = SwitchingTeacher(TaskTeacher(walker, walk), tapping, near)
+    both = SwitchingTeacher(TaskTeacher(walker, walk), tapping, near, special_hints=True)
     if righter is None:
         return both
     rising = TaskTeacher(righter, TwoTapGuide(speed=0.0, ground=Ground.BOWL))
