@@ -82,7 +82,7 @@ def test_says_what_the_data_say(study: Path, page: Path) -> None:
     assert "neither support nor refute the paper" in text
     assert "6 of 8 trials take part in the analyses below" in text
     assert "gaps, trial 3 is left out: 3.00 s long, 4 s needed." in text
-    assert "Not measured. two-tap timing: the orb was never tapped" in text
+    assert "Not measured: two-tap timing: the orb was never tapped" in text
     for section in ("rsa", "overlap", "sharing", "sequences", "dynamics", "timing"):
         assert f'id="section-{section}"' in text and f'href="#section-{section}"' in text
     table = Result.load(study / "results" / "findings.json")

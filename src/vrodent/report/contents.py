@@ -78,5 +78,5 @@ class Section:
         """Its HTML, or why there is nothing to show."""
         reasons = [note for name in self.needs if not page.results[name].present for note in page.results[name].notes]
         if any(not page.results[name].present for name in self.needs):
-            return tag("p", "Not measured. " + escape(" ".join(reasons)), class_="text")
+            return tag("p", "Not measured: " + escape(" ".join(reasons)), class_="text")
         return self.show(page)

@@ -13,6 +13,7 @@ Figure = dict[str, Any]
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_TOOLS = 26  # pixels above the axes, for the buttons that would lie on the data
 _TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20]
 _FONT = {"family": "Inter, Helvetica Neue, Segoe UI, Liberation Sans, Arial, sans-serif", "size": 13, "color": "var(--ink)"}
 
@@ -32,7 +33,7 @@ def _axis(title: str, **extra: Any) -> dict[str, Any]:
 
 def _layout(height: int, x: dict[str, Any], y: dict[str, Any], **extra: Any) -> dict[str, Any]:
     return {
-        "height": height, "margin": {"l": 8, "r": 10, "t": 10, "b": 8}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "height": height + _TOOLS - 10, "margin": {"l": 8, "r": 10, "t": _TOOLS, "b": 8}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
         "font": _FONT, "showlegend": False, "xaxis": x, "yaxis": y, "dragmode": False,
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "var(--null)", "activecolor": "var(--ink)"},
         "hoverlabel": {"bgcolor": "var(--raised)", "bordercolor": "var(--rule)", "font": _FONT}, **extra,

@@ -85,8 +85,9 @@ def findings(result: Result, sections: Collection[str]) -> str:
 
 
 def _titled(text: str) -> str:
-    """Layers named as people write them."""
-    return re.sub(r"\bpolicy\d+\b", lambda found: layer_title(found[0]), text)
+    """Layers and sets of features named as people write them."""
+    text = re.sub(r"\bpolicy\d+\b", lambda found: layer_title(found[0]), text)
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)*_(?:fast|medium|slow)\b", lambda found: set_title(found[0]), text)
 
 
 def timescales(result: Result) -> str:
