@@ -54,7 +54,7 @@ def test_a_section_is_left_out_without_its_result_and_says_why_an_analysis_was_n
     section = Section(key="jumps", title="Jumps", needs=("jumps",), show=lambda page: "shown")
     assert not section.on(Page(results={}, sessions=tmp_path, clips=ClipConfig()))
     page = Page(results={"jumps": absent("jumps", "too <few> jumps")}, sessions=tmp_path, clips=ClipConfig())
-    assert section.on(page) and "Not measured. too &lt;few&gt; jumps" in section.content(page)
+    assert section.on(page) and "Not measured: too &lt;few&gt; jumps" in section.content(page)
     there = Result(name="jumps", kind="jumps", arrays={"x": Quantity(values=np.ones(1), axes=("one",))})
     assert section.content(Page(results={"jumps": there}, sessions=tmp_path, clips=ClipConfig())) == "shown"
 
