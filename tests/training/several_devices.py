@@ -22,11 +22,13 @@ import numpy as np
 from tests.training.conftest import _make_unrolls, _small_config
 from vrodent.agent import Agent
 from vrodent.training.learner import LearnerConfig, copy_of, initial_learned, make_update
+from vrodent.training.losses import LossConfig
 from vrodent.training.sharding import learner_mesh
 
 UPDATES = 3
 TASK = np.array([0, 0, 1, 1, 1, 0, 1, 1])
-CONFIG = LearnerConfig(learning_rate=1e-2, warmup_updates=0, anchor_period=2)
+HINTS = 5
+CONFIG = LearnerConfig(learning_rate=1e-2, warmup_updates=0, anchor_period=2, loss=LossConfig(hint_weight=0.1))
 
 
 def batches(agent: Agent) -> list[Any]:
@@ -38,6 +40,7 @@ def batches(agent: Agent) -> list[Any]:
         batch.acted[:2, 1:] = 0.0
         batch.discount[:2, 1:] = 0.0
         batch.reward[4:] *= 5.0
+        batch = batch._replace(hint=np.random.default_rng(update).standard_normal((*batch.reward.shape, HINTS)))
         found.append(jax.tree.map(lambda leaf: leaf.astype(float) if leaf.dtype == np.float32 else leaf, batch))
     return found
 
@@ -46,7 +49,8 @@ def learn(devices: int) -> tuple[Any, list[Any]]:
     """What is learned, and every update's report, in double precision."""
     agent = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), Agent(_small_config(policy_trains_encoders=True), seed=3))
     mesh = learner_mesh(devices, len(TASK))
-    now, update, reports = initial_learned(CONFIG, agent, 2, UPDATES), make_update(CONFIG, UPDATES, mesh), []
+    now, update, reports = initial_learned(CONFIG, agent, 2, UPDATES, hint_size=HINTS), make_update(CONFIG, UPDATES, mesh), []
+    now = jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf, now)
     for batch in batches(agent):
         now, report = update(now, batch, TASK)
         reports.append(jax.tree.map(np.asarray, report))
@@ -70,7 +74,7 @@ def compare(devices: int) -> None:
     alone, told = learn(1)
     moved = difference(alone.agent, alone.anchor)
     ours, reports = learn(devices)
-    names = ("agent", "anchor", "duals", "statistics", "optimiser")
+    names = ("agent", "anchor", "duals", "statistics", "optimiser", "hint_head")
     found = {name: difference(getattr(ours, name), getattr(alone, name)) for name in names}
     found |= {f"report {i}": difference(a, b) for i, (a, b) in enumerate(zip(reports, told, strict=True))}
     try:

@@ -41,7 +41,7 @@ def test_updates_by_four_devices_are_those_of_one() -> None:
     assert told["devices"] == 4 and told["skipped"] == 0
     assert told["moved"] > 0.1, "the agent went far from what it was one update ago"
     assert {name: found for name, found in told["found"].items() if not found < 1e-10} == {}
-    assert len(told["found"]) == 8
+    assert len(told["found"]) == 9
     assert "batch_unrolls 10 cannot be divided evenly between 4 devices (all that JAX sees here). Make it 8" in told["refused"]
 
 
