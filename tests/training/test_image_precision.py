@@ -74,15 +74,13 @@ def test_an_update_gives_float32_to_v_trace_and_keeps_parameters_float32(agent, 
         return original(*arguments, **options)
 
     monkeypatch.setattr(losses, "vtrace_targets", watching)
-    after = {}
-    for precision in ("float32", "bfloat16"):
-        config = LearnerConfig(image_precision=precision, warmup_updates=0, loss=losses.LossConfig(policy_weight=0.0))
-        now, report = make_update(config, 2)(initial_learned(config, agent, 2, 2), make_unrolls(agent.config), TASK)
-        assert isinstance(now.agent.image_encoder, type(agent.image_encoder)) and int(now.skipped) == 0
-        assert {leaf.dtype for leaf in jax.tree.leaves(now)} == {jnp.dtype(jnp.float32), jnp.dtype(jnp.int32)}
-        after[precision] = float(report.gradient_norm)
-    assert len(seen) == 10 and set(seen) == {jnp.dtype(jnp.float32)}
-    assert after["float32"] != after["bfloat16"] == pytest.approx(after["float32"], rel=0.02)
+    config = LearnerConfig(image_precision="bfloat16", warmup_updates=0, loss=losses.LossConfig(policy_weight=0.0))
+    update, before = make_update(config, 2), initial_learned(config, agent, 2, 2)
+    assert "bf16" in str(jax.make_jaxpr(update)(before, make_unrolls(agent.config), TASK))
+    now, _ = update(before, make_unrolls(agent.config), TASK)
+    assert isinstance(now.agent.image_encoder, type(agent.image_encoder)) and int(now.skipped) == 0
+    assert {leaf.dtype for leaf in jax.tree.leaves(now)} == {jnp.dtype(jnp.float32), jnp.dtype(jnp.int32)}
+    assert len(seen) >= 5 and set(seen) == {jnp.dtype(jnp.float32)}
 
 
 def test_actors_round_as_the_learner_does_and_checkpoints_know_nothing_of_it(agent) -> None:
