@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "make one web page of sessions and analyses",
     "evaluate": "score an agent in the four tasks",
     "teach": "train a privileged teacher, for students to be kickstarted from",
+    "look": "teach an agent's eyes where orbs are, before it is taught to act",
     "train": "train an agent, by a preset",
     "study": "record, analyse and report, in one go",
 }

@@ -33,7 +33,7 @@ class Pair:
     def carry(self, qpos: np.ndarray) -> None:
         for shadows, simulation in self.ours.items():
             carry(self.original, simulation, qpos)
-            self.seen[shadows] = simulation._observe()
+            self.seen[shadows] = simulation.observe()
 
     def assert_same_pixels(self) -> None:
         np.testing.assert_array_equal(self.seen[True]["egocentric"][0], self.original.sense("egocentric_camera"))

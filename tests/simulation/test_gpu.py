@@ -41,7 +41,7 @@ def test_a_control_step_is_the_cpus(task: str, physics: str) -> None:
     """After a reset the senses are the same; after a control step from the same start, fields, senses and rewards."""
     both = pair(task, physics)
     both.restart()
-    start = [np.asarray(s._observe()["proprioception"]) for s in (both.cpu, both.gpu)]
+    start = [np.asarray(seen["proprioception"]) for seen in (both.cpu.observe(), both.gpu._observe())]
     np.testing.assert_allclose(start[1], start[0], atol=2e-5)
     action = actions(both.cpu, 0)
     ours, theirs = both.gpu.step(action), both.cpu.step(action)

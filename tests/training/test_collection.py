@@ -128,10 +128,15 @@ def test_a_teacher_labels_every_row_and_its_actions_carry_its_own_likelihood(age
     assert np.all(own.behaviour_mean != np.float32(0.25))
 
 
-def test_a_half_share_splits_worlds_unroll_by_unroll(agent):
-    run = _run(agent, Scripted([[999], [999]], terminates=False), 1, Constant())
-    driven = [run.collect(agent, 0.5).behaviour_mean[:, 0, 0] == np.float32(0.25) for _ in range(60)]
-    assert 36 < np.sum(driven) < 84
+def test_a_half_share_splits_episodes_and_no_episode(agent):
+    """Episodes of four steps take five rows, as two unrolls do: both unrolls of each are driven, or neither is. 120 episodes: 60 +- 5.5."""
+    run = _run(agent, Scripted([[4] * 99, [4] * 99], terminates=False), 5, Constant())
+    driven = np.array([(run.collect(agent, 0.5).behaviour_mean[:, :, 0] == np.float32(0.25)).mean(axis=1) for _ in range(60)])
+    assert set(np.unique(driven)) == {0.0, 1.0}
+    assert 38 < driven.sum() < 82
+    halves = _run(agent, Scripted([[999], [999]], terminates=False), 5, Constant())
+    whole = np.array([(halves.collect(agent, 0.5).behaviour_mean[:, 0, 0] == np.float32(0.25)) for _ in range(20)])
+    assert (whole == whole[0]).all()
 
 
 def test_same_seed_same_unroll(agent):

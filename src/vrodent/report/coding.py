@@ -25,14 +25,14 @@ def clusters_and_decoding(page: Page) -> str:
     rsa, decoding = page.results["rsa"], page.results["decoding"]
     tasks, layers = rsa["task"].tolist(), rsa["layer"].tolist()
     at, sets = whole(tasks), [set_title(name) for name in rsa["set"].tolist()]
-    main = plots.dot_rows(sets, layers, *(np.clip(rsa[name][at], -1.0, 1.0) for name in ("rsa", "low", "high")), title="similarity over clusters",
-                          null=rsa["null_high"][at], p=rsa["p_corrected"][at])  # fmt: skip
+    main = plots.dot_rows(sets, layers, *(np.clip(rsa[name][at], -1.0, 1.0) for name in ("rsa", "low", "high")),
+                          title="similarity over clusters", null=rsa["null_high"][at], p=rsa["p_corrected"][at])  # fmt: skip
     read = plots.dot_rows(sets, layers, *(np.maximum(decoding[name][at], -0.5) for name in ("r2", "low", "high")),
                           title="held-out variance explained", null=decoding["null_high"][at], p=decoding["p_corrected"][at])  # fmt: skip
     caption = (
         "First: as in the paper, the frames of a feature set are cut into clusters, and the similarities between clusters in activity are "
-        "compared with those in the features (debiased CKA of the two matrices; bars end at −1 and 1). Second: the share of a set’s variance, on trials that "
-        "took "
+        "compared with those in the features (debiased CKA of the two matrices; bars end at −1 and 1). Second: the share of a set’s "
+        "variance, on trials that took "
         "no part in the fit, that a linear map from the layer explains; values below −0.5 are drawn there. Bars: 95 % intervals over "
         "trials. "
         "Grey ticks: what a twentieth of the shifted pairings exceed. Open marks do not stand out at p < 0.05, corrected."

@@ -33,7 +33,8 @@ def _axis(title: str, **extra: Any) -> dict[str, Any]:
 
 def _layout(height: int, x: dict[str, Any], y: dict[str, Any], **extra: Any) -> dict[str, Any]:
     return {
-        "height": height + _TOOLS - 10, "margin": {"l": 8, "r": 10, "t": _TOOLS, "b": 8}, "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "height": height + _TOOLS - 10, "margin": {"l": 8, "r": 10, "t": _TOOLS, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
         "font": _FONT, "showlegend": False, "xaxis": x, "yaxis": y, "dragmode": False,
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "var(--null)", "activecolor": "var(--ink)"},
         "hoverlabel": {"bgcolor": "var(--raised)", "bordercolor": "var(--rule)", "font": _FONT}, **extra,

@@ -145,7 +145,7 @@ class CpuSimulation:
         self.physics.reset(ids, arenas)
         mask = np.isin(np.arange(self.num_worlds), ids)
         self.progress = select(mask, fresh, self.progress, np) if started else fresh
-        return self._observe()
+        return self.observe()
 
     def step(self, action: np.ndarray) -> Step:
         """Advance every world by 0.02 s.
@@ -176,7 +176,7 @@ class CpuSimulation:
             diverged=diverged.copy(),
             time=time,
         )
-        return Step(self._observe(), reward.astype(np.float32), terminated, ~terminated & (time >= self.task.time_limit), info)
+        return Step(self.observe(), reward.astype(np.float32), terminated, ~terminated & (time >= self.task.time_limit), info)
 
     def render(self, world: int = 0, **options: Any) -> np.ndarray:
         """A picture of one world from outside, with skin: see `vrodent.simulation.camera`."""
@@ -205,7 +205,9 @@ class CpuSimulation:
             raise ValueError(f"action is {action[world, actuator]} at world {world}, actuator {self.index.actuator_names[actuator]}.")
         return action
 
-    def _observe(self) -> Observation:
+    def observe(self) -> Observation:
+        """The senses of the present moment: what the last reset or step gave, or, after `physics.fields` was written and its `forward`
+        called, what the rat feels and sees there."""
         felt = proprioception(self.physics.fields, self.index).astype(np.float32)
         if self.physics.diverged.any():
             felt[self.physics.diverged] = 0.0

@@ -68,6 +68,16 @@ Label = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Mean and log standard deviation of the teacher's action, (world, 38) each, and its hint (world, hint), float32."""
 
 
+def teachers_turn(config: ActorConfig, episode: np.ndarray, share: float) -> np.ndarray:
+    """(world,) bool: whether the teacher acts, in a part `share` of all episodes (world,) int.
+
+    By whole episodes, not unroll by unroll: a teacher that got the rat where a student had brought it to a standstill would be stuck
+    there as well, and what a teacher does after having got somewhere by itself would hardly be seen.
+    """
+    draws = [np.random.default_rng([config.seed, config.task, world, int(e) + 1]).random() for world, e in enumerate(episode)]
+    return np.array(draws) < share
+
+
 def ask(teacher: Teacher, env: Any) -> Label:
     """What the teacher says of the present moment."""
     observation = teacher.observe(env)
@@ -118,8 +128,8 @@ class ActorRun:
 
         Args:
             agent: who acts.
-            teacher_share: probability that in a world the teacher acts in the student's stead for the length of this unroll. The unroll
-                then holds the teacher's Gaussian as the behaviour, so that importance ratios stay true.
+            teacher_share: part of the episodes in which the teacher acts in the student's stead. Whoever acts when an unroll begins acts to
+                its end. Such an unroll holds the teacher's Gaussian as the behaviour, so that importance ratios stay true.
 
         Returns:
             arrays with the world axis first.
@@ -127,7 +137,7 @@ class ActorRun:
         begin = time.perf_counter()
         worlds, length = self.simulation.num_worlds, self.config.unroll_length
         rng = np.random.default_rng([self.config.seed, self.config.task, self.collected])
-        driven = rng.random(worlds) < teacher_share if self.teacher is not None else np.zeros(worlds, bool)
+        driven = teachers_turn(self.config, self.simulation.episode, teacher_share if self.teacher is not None else 0.0)
         key = jax.random.key(int(rng.integers(2**31)))
         unroll = empty_unroll(unroll_shapes(agent.config, length, self.teacher is not None, self._hint_size), worlds)
         unroll = unroll._replace(memory=jax.tree.map(np.asarray, self._memory))

@@ -16,6 +16,7 @@ from vrodent.training.teachers.privileged import OBSERVATION_SIZE, TOLD, observe
 
 _NEAR_ORB = 0.2  # m in the plane from torso to orb
 _SIGHT = 0.6  # rad, see `TwoTapGuide.sight`
+_PATIENCE = 12.0  # s to find an orb and tap it; whoever has not will not
 _ON_ITS_FEET = 0.5  # cosine between an up-vector and the vertical above which the rat is left to walk
 _LYING = 0.1  # cosine between an up-vector and the vertical, a little below the 0.3 at which its practice ended
 
@@ -86,6 +87,7 @@ class SwitchingTeacher:
         when: (world,) bool of a simulation, whether this moment is special.
         gives_up: whether the usual one gives up episodes, see `TaskTeacher.hopeless`.
         special_hints: whether hints are always the special one's, otherwise always the usual one's: they must not jump as teachers change.
+        stuck: (world,) bool of a simulation, moments at which the episode is given up besides.
 
     Raises:
         ValueError: their labels are in different units.
@@ -99,11 +101,12 @@ class SwitchingTeacher:
         *,
         gives_up: bool = True,
         special_hints: bool = False,
+        stuck: Callable[[CpuSimulation], np.ndarray] | None = None,
     ):
         if usual.unit != special.unit:
             raise ValueError(f"Both teachers must label in one unit, but they do in {usual.unit} and {special.unit}.")
         self.usual, self.special, self.when, self.gives_up, self.unit = usual, special, when, gives_up, usual.unit
-        self.special_hints = special_hints
+        self.special_hints, self.stuck = special_hints, stuck
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
         """(world, n): whether the moment is special, what the usual teacher sees, and what the special one does."""
@@ -128,8 +131,9 @@ class SwitchingTeacher:
         return self.special.hint(specially) if self.special_hints else self.usual.hint(usually)
 
     def hopeless(self, env: CpuSimulation) -> np.ndarray:
-        """(world,) bool, as the special teacher has it."""
-        return self.special.hopeless(env) if self.gives_up else np.zeros(env.num_worlds, bool)
+        """(world,) bool, as the special teacher has it, or stuck."""
+        hopeless = self.special.hopeless(env) if self.gives_up else np.zeros(env.num_worlds, bool)
+        return hopeless if self.stuck is None else hopeless | self.stuck(env)
 
     def ctrl(self, env: CpuSimulation) -> np.ndarray:
         """(world, 38): MuJoCo's control by the mean action, to drive the rat with."""
@@ -155,7 +159,9 @@ def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> Switchi
 def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float, righter: Teacher | None = None) -> SwitchingTeacher:
     """Two taps: the walker turns until it sees the orb and brings the rat to within 20 cm at a speed in m/s, then the tapper has it.
 
-    With a righter no episode is given up: it has the rat when it has toppled, away from the orb or beyond what belongs to rearing.
+    With a righter no episode is given up for a fall: it has the rat when it has toppled, away from the orb or beyond what belongs to
+    rearing. Either way an episode is given up when an orb has not been tapped for 12 s: a student that crouches under an orb is in a place
+    from which the tapper does not rise either, and would fill all episodes with it.
     """
     walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=_SIGHT), TwoTapGuide(speed=speed)
     tapping = TaskTeacher(tapper, tap)
@@ -164,11 +170,15 @@ def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float, righter:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
         return np.linalg.norm(offset[:, :2], axis=1) < _NEAR_ORB
 
-    both = SwitchingTeacher(TaskTeacher(walker, walk), tapping, near, special_hints=True)
+    def stuck(env: CpuSimulation) -> np.ndarray:
+        told = tap.guide(env)
+        return (told.phase == 0) & (told.timer > _PATIENCE)
+
+    both = SwitchingTeacher(TaskTeacher(walker, walk), tapping, near, special_hints=True, stuck=stuck)
     if righter is None:
         return both
     rising = TaskTeacher(righter, TwoTapGuide(speed=0.0, ground=Ground.BOWL))
-    return SwitchingTeacher(both, rising, lambda env: tapping.hopeless(env) | (_lies(env) & ~near(env)), gives_up=False)
+    return SwitchingTeacher(both, rising, lambda env: tapping.hopeless(env) | (_lies(env) & ~near(env)), gives_up=False, stuck=stuck)
 
 
 def task_teachers(teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float]) -> dict[str, TaskTeacher]:
