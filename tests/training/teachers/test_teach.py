@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vrodent.simulation import make
+from vrodent.task.two_tap import CORRECT, TAPPED
 from vrodent.training.teachers.network import Critic, Teacher
 from vrodent.training.teachers.normaliser import RunningMoments
 from vrodent.training.teachers.practice import PracticeConfig
@@ -223,3 +224,15 @@ def test_a_rat_that_toppled_on_its_way_to_the_orb_is_righted():
     far, near, lying = (part.act(part.observe(env))[0] for part in (both.usual, both.special, all_three.special))
     np.testing.assert_allclose(mean, [far[0], near[1], lying[2], lying[3]], rtol=1e-5)
     assert not all_three.hopeless(env).any()
+
+
+def test_an_orb_that_has_not_been_tapped_in_time_is_given_up():
+    """The timer of world 0 says 13 s without a tap; world 1's 11 s; world 2 waits 13 s after its first tap, world 3 for the next orb."""
+    walker = load_teacher(find_teacher("locomotion")).teacher
+    env = make("two_tap", num_worlds=4, seed=1, camera=False, physics="training")
+    env.reset()
+    env.physics.fields.time[:] = 20.0
+    times = {"last_time": np.array([7.0, 9.0, 7.0, 7.0]), "first_time": np.full(4, 7.0)}
+    env.progress = env.progress._replace(phase=np.array([0, 0, TAPPED, CORRECT]), **times)
+    for righter in (None, walker):
+        assert approaching_teacher(walker, walker, 0.4, righter).hopeless(env).tolist() == [True, False, False, False]
