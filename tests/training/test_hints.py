@@ -107,6 +107,7 @@ class Counting:
     """Two worlds whose proprioception says world and step; no episode ends."""
 
     num_worlds = 2
+    episode = np.zeros(2, int)
 
     def __init__(self):
         self.felt = np.zeros((2, 158), np.float32)

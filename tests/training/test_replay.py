@@ -24,7 +24,7 @@ def _unrolls(first: int, count: int) -> Unroll:
     memory = jax.tree.map(lambda x: make(*x.shape), MEMORY)
     return Unroll(
         make(TIME + 1, 5), make(TIME + 1, 4, 4, 3, dtype=np.uint8), make(TIME + 1), make(TIME), make(TIME, 2), make(TIME, 2),
-        make(TIME, 2), make(TIME), make(TIME), make(TIME, 2), make(TIME, 2), memory,
+        make(TIME, 2), make(TIME), make(TIME), make(TIME, 2), make(TIME, 2), make(TIME, 3), memory,
     )  # fmt: skip
 
 

@@ -88,14 +88,17 @@ def test_slopes_rise_to_the_task_and_then_the_rat_begins_farther_out():
     np.testing.assert_allclose(found[0.0][0], 0.2 * found[1.0][0], rtol=0.02)  # the mean of 25 maxima of bumps drawn anew
     np.testing.assert_allclose(found[0.6][0], found[1.0][0], rtol=0.02)
     assert found[0.0][1] <= 1.2 < found[1.0][1] <= 3.0
-    slopes.steps[0], slopes.tracking_sum[0], slopes.difficulty[0] = 300, 200.0, 0.5
-    slopes.grow(0, fell=False)
-    assert slopes.difficulty[0] > 0.5
-    slopes.grow(0, fell=True)
-    slopes.tracking_sum[0] = 60.0
-    before = slopes.difficulty[0]
-    slopes.grow(0, fell=False)
-    assert 0.5 < slopes.difficulty[0] == before < 0.56
+
+
+def test_slopes_rise_under_a_rat_that_walked_long_and_sink_under_one_that_fell_soon():
+    """To the end as told; as told to a fall near the end; to a fall soon; as told to a fall soon; to the end, but not as told."""
+    (slopes,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 1, 0, 0)), 0)
+    changes = []
+    for steps, share, fell in ((500, 0.7, False), (400, 0.7, True), (50, 0.2, True), (50, 0.7, True), (500, 0.2, False)):
+        slopes.steps[0], slopes.tracking_sum[0], slopes.difficulty[0] = steps, share * steps, 0.5
+        slopes.grow(0, fell=fell)
+        changes.append(slopes.difficulty[0] - 0.5)
+    np.testing.assert_allclose(changes, [0.06, 0.048 - 0.004, -0.018, 0.006 - 0.018, 0.0], atol=1e-12)
 
 
 def test_the_rat_is_told_outward_from_where_it_stands_on_a_slope_mostly():
