@@ -57,7 +57,7 @@ def distil(num_policy_layers: int = 3) -> TrainConfig:
     """Two cores: a student learns from teachers on its own rollouts, its core from the first step by the critic and by foretelling what
     the teachers are told.
 
-    The teachers act in half of the unrolls at first, so that the student sees what a competent rat sees, and in a twentieth at the end.
+    The teachers act in half of the episodes at first, so that the student sees what a competent rat sees, and in a twentieth at the end.
     """
     taught = LossConfig(
         policy_weight=0.0, critic_policy="behaviour", value_weight=0.5, burn_in=4, teaching=TeachingConfig(kind="clone", spread=0.2),

@@ -24,7 +24,7 @@ class CollectionConfig:
         replay_steps: steps in all replays together; 13 kB each.
         warmup_steps: steps before the first update; proprioception's mean and deviation are measured on them.
         samples_per_insert: how often a step is learned from, on average.
-        teacher_share: part of the unrolls in which the teacher acts in the student's stead, at first; in the warm-up at least a half.
+        teacher_share: part of the episodes in which the teacher acts in the student's stead, at first; in the warm-up at least a half.
         final_teacher_share: the same from update `teacher_share_updates` on, linearly approached.
         teacher_share_updates: see there.
         physics: "training" or "reference".
