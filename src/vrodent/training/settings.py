@@ -67,7 +67,7 @@ class CollectionConfig:
             raise ValueError(f"collection.warp_device {self.warp_device!r} is of use with collection.device gpu only.")
 
     def share_at(self, update: int) -> float:
-        """Part of the unrolls in which the teacher acts at an update."""
+        """Part of the episodes in which the teacher acts at an update."""
         part = min(update / self.teacher_share_updates, 1.0)
         return self.teacher_share + (self.final_teacher_share - self.teacher_share) * part
 
