@@ -30,6 +30,7 @@ from vrodent.training.teachers.privileged import OBSERVATION_SIZE
 from vrodent.training.teachers.sac import SacConfig, SacLearner, SacMetrics, SacVariables
 from vrodent.training.teachers.shaping import ShapingConfig
 from vrodent.training.teachers.store import config_json, find_teacher, load_run, save_run, start_from
+from vrodent.training.teachers.stumbles import Stumbles
 from vrodent.training.teachers.transitions import ReplayConfig, TransitionReplay
 
 
@@ -47,6 +48,7 @@ class TeachConfig:
         moments_steps: control steps after which the observation's normalisation is frozen.
         noise_correlation: between the exploration noise of one control step and the next; 0 is white. Noise that lasts moves limbs farther
             (Eberhard et al. 2023, OpenReview hQ9V5QN27eS): a rat on its back never comes to its feet by white noise.
+        stumbles: that begin a second in each world, see `vrodent.training.teachers.stumbles`; for a teacher whose student is clumsy.
         save_every: s between checkpoints.
         actor_width, critic_width: units.
         practice, sac, replay: see there.
@@ -60,6 +62,7 @@ class TeachConfig:
     random_steps: int = 8_000
     moments_steps: int = 400_000
     noise_correlation: float = 0.0
+    stumbles: float = 0.0
     save_every: float = 120.0
     actor_width: int = 256
     critic_width: int = 256
@@ -74,6 +77,8 @@ class TeachConfig:
             raise ValueError(f"warm_up must be at least batch_size = {self.batch_size}, got {self.warm_up}.")
         if not 0 <= self.noise_correlation < 1:
             raise ValueError(f"noise_correlation must be at least 0 and less than 1, got {self.noise_correlation}.")
+        if not 0 <= self.stumbles <= 50:
+            raise ValueError(f"stumbles must be from 0 to 50 a second, got {self.stumbles}.")
         if self.replay.capacity < self.warm_up:
             raise ValueError(f"replay.capacity must be at least warm_up = {self.warm_up}, got {self.replay.capacity}.")
 
@@ -149,6 +154,7 @@ class Schooling:
             begun.write_text(config_json(config))
         self.rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1_000, self.steps)))
         self._noise = self.rng.standard_normal((self.classroom.num_worlds, self.network.action_size))
+        self._stumbles = Stumbles(config.stumbles, self.classroom.num_worlds, self.network.action_size)
         self._act = jax.jit(lambda actor, observation, noise: actor.with_noise(observation, noise)[0])
 
     def teacher(self) -> Teacher:
@@ -216,7 +222,8 @@ class Schooling:
             return np.clip(self.rng.normal(0.0, 0.4, shape), -1.0, 1.0).astype(np.float32)
         last = self.config.noise_correlation
         self._noise = last * self._noise + np.sqrt(1.0 - last**2) * self.rng.standard_normal(self._noise.shape)
-        return np.asarray(self._act(self.variables.actor, self._normalised(observation), self._noise.astype(np.float32)))
+        chosen = self._act(self.variables.actor, self._normalised(observation), self._noise.astype(np.float32))
+        return self._stumbles(np.asarray(chosen), self.rng)
 
     def _normalised(self, observation: np.ndarray) -> np.ndarray:
         normalised = observation - self.moments.mean.astype(np.float32)
