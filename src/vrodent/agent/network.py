@@ -29,7 +29,8 @@ from vrodent.agent.layers import LSTM, Linear
 from vrodent.agent.memory import LSTMMemory, Memory, initial_memory
 
 Observation = Mapping[str, jax.Array]
-"""`proprioception` (..., 158) float and `egocentric` (..., 64, 64, 3) uint8; leading axes (world,) or (time, world)."""
+"""`proprioception` (..., 158) float and `egocentric` (..., 64, 64, 3) uint8, or in its place (..., features) float32, what `Agent.see` made
+of it; leading axes (world,) or (time, world)."""
 
 Perturbation = Callable[[Memory], Memory]
 """A pure function applied to the memory between layers, see `Agent.act`."""
@@ -111,6 +112,13 @@ class Agent(eqx.Module):
         """MuJoCo's control, (..., 38) in [-1, 1], of an action (..., 38) around the standing posture."""
         return jnp.clip(self.stance + self.config.action_scale * action, -1.0, 1.0)
 
+    def see(self, egocentric: jax.Array) -> jax.Array:
+        """What the image encoder makes of pictures: (..., 64, 64, 3) uint8 -> (..., features). Features are given back as they are."""
+        if jnp.issubdtype(egocentric.dtype, jnp.floating):
+            return egocentric
+        before = egocentric.shape[:-3]
+        return self.image_encoder(egocentric.reshape(-1, *egocentric.shape[-3:])).reshape(*before, -1)
+
     def act(
         self, observation: Observation, memory: Memory, key: jax.Array | None = None, perturbation: Perturbation | None = None
     ) -> tuple[ActorOutput, Memory]:
@@ -151,7 +159,7 @@ class Agent(eqx.Module):
         Returns:
             outputs, and the memory after the last step.
         """
-        proprioception, features = self._encode_unroll(observation)
+        proprioception, features = self._encode(observation)
         core_h, core = self.core.unroll(features, memory.core, reset)
         value = self.value_head(core_h)
         entry = self._policy_entry(core_h, proprioception, features)
@@ -181,15 +189,8 @@ class Agent(eqx.Module):
 
     def _encode(self, observation: Observation) -> tuple[jax.Array, jax.Array]:
         proprioception = self.normaliser(observation["proprioception"])
-        features = self.proprioception_encoder(proprioception), self.image_encoder(observation["egocentric"])
+        features = self.proprioception_encoder(proprioception), self.see(observation["egocentric"])
         return proprioception, jnp.concatenate(features, axis=-1)
-
-    def _encode_unroll(self, observation: Observation) -> tuple[jax.Array, jax.Array]:
-        image = observation["egocentric"]
-        time, world = image.shape[:2]
-        proprioception = self.normaliser(observation["proprioception"])
-        seen = self.image_encoder(image.reshape(time * world, *image.shape[2:])).reshape(time, world, -1)
-        return proprioception, jnp.concatenate([self.proprioception_encoder(proprioception), seen], axis=-1)
 
     def _policy_entry(self, core: jax.Array, proprioception: jax.Array, features: jax.Array) -> jax.Array:
         if not self.config.policy_trains_encoders:

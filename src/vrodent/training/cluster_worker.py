@@ -41,7 +41,7 @@ class Collector:
             config.tasks[task], worlds, seed=seed, physics=collection.physics, num_threads=1, shadows=collection.camera_shadows
         )
         self._agent = Agent(config.agent)
-        acting = ActorConfig(task=task, unroll_length=collection.unroll_length, seed=seed)
+        acting = ActorConfig(task=task, unroll_length=collection.unroll_length, seed=seed, frozen_eyes=collection.frozen_eyes)
         self._run = ActorRun(acting, self._agent, simulation, teacher)
 
     def collect(self, leaves: Sequence[np.ndarray], teacher_share: float) -> tuple[Unroll, list[Episode]]:

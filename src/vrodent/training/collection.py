@@ -57,11 +57,13 @@ class ActorConfig:
         task: index of the task, the same as of its value head.
         unroll_length: steps of an unroll.
         seed: of the actions drawn.
+        frozen_eyes: whether unrolls hold what the agent's image encoder made of pictures instead of the pictures.
     """
 
     task: int
     unroll_length: int
     seed: int
+    frozen_eyes: bool = False
 
 
 Label = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -92,6 +94,9 @@ def _act(
 ) -> tuple[jax.Array, jax.Array, jax.Array, Memory]:
     output, memory = agent.act(observation, forget(memory, reset), jax.random.fold_in(key, row))
     return output.action, output.mean, output.log_std, memory
+
+
+_see = eqx.filter_jit(lambda agent, egocentric: agent.see(egocentric))
 
 
 class ActorRun:
@@ -139,11 +144,14 @@ class ActorRun:
         rng = np.random.default_rng([self.config.seed, self.config.task, self.collected])
         driven = teachers_turn(self.config, self.simulation.episode, teacher_share if self.teacher is not None else 0.0)
         key = jax.random.key(int(rng.integers(2**31)))
-        unroll = empty_unroll(unroll_shapes(agent.config, length, self.teacher is not None, self._hint_size), worlds)
+        shapes = unroll_shapes(
+            agent.config, length, self.teacher is not None, self._hint_size, frozen_eyes=self.config.frozen_eyes
+        )
+        unroll = empty_unroll(shapes, worlds)
         unroll = unroll._replace(memory=jax.tree.map(np.asarray, self._memory))
         for row in range(length):
             self._step(agent, unroll, row, key, driven, rng)
-        self._write_observation(unroll, length)
+        self._write_observation(agent, unroll, length)
         self.collected += 1
         self.seconds += time.perf_counter() - begin
         return unroll
@@ -179,8 +187,8 @@ class ActorRun:
         self.collected = int(arrays["collected"])
 
     def _step(self, agent: Agent, unroll: Unroll, row: int, key: jax.Array, driven: np.ndarray, rng: np.random.Generator) -> None:
-        self._write_observation(unroll, row)
-        action, mean, log_std, self._memory = _act(agent, self._observation, self._memory, self._reset, key, row)
+        observation = self._write_observation(agent, unroll, row)
+        action, mean, log_std, self._memory = _act(agent, observation, self._memory, self._reset, key, row)
         action, mean, log_std = np.array(action), np.array(mean), np.array(log_std)
         if self._label is not None:
             unroll.teacher_mean[:, row], unroll.teacher_log_std[:, row], unroll.hint[:, row] = self._label
@@ -214,10 +222,15 @@ class ActorRun:
             self.episodes.append(Episode(self.config.task, reward, length, bool(terminated[world]), bool(diverged[world])))
         self._return[over], self._length[over] = 0.0, 0
 
-    def _write_observation(self, unroll: Unroll, row: int) -> None:
-        unroll.proprioception[:, row] = self._observation["proprioception"]
-        unroll.egocentric[:, row] = self._observation["egocentric"]
+    def _write_observation(self, agent: Agent, unroll: Unroll, row: int) -> dict[str, np.ndarray]:
+        """Keep what is there to be seen; the observation to act on."""
+        observation = self._observation
+        if self.config.frozen_eyes:
+            observation = observation | {"egocentric": np.asarray(_see(agent, observation["egocentric"]))}
+        unroll.proprioception[:, row] = observation["proprioception"]
+        unroll.egocentric[:, row] = observation["egocentric"]
         unroll.reset[:, row] = self._reset
+        return observation
 
     def _ask(self) -> Label | None:
         return None if self.teacher is None else ask(self.teacher, self.simulation)

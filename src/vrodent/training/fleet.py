@@ -100,7 +100,8 @@ class Fleet:
         self._quota, self._before = list(self._warmup), [float(count) for count in self._warmup]
         self.batch = allot(config.batch_unrolls, tuple(1.0 / count for count in self.worlds))
         self.hint_size = hint_size(teachers or {})
-        shapes = unroll_shapes(agent.config, collection.unroll_length, bool(teachers), self.hint_size)
+        length, frozen = collection.unroll_length, collection.frozen_eyes
+        shapes = unroll_shapes(agent.config, length, bool(teachers), self.hint_size, frozen_eyes=frozen)
         self.replays: list[Any] = self._make_replays(shapes, directory)
         self._condition = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -267,7 +268,8 @@ class Fleet:
 
     def _actor(self, index: int, agent: Agent, teachers: Mapping[str, Teacher]) -> Actor:
         config, name = self.config, self.config.tasks[index]
-        acting = ActorConfig(task=index, unroll_length=config.collection.unroll_length, seed=config.seed)
+        length, frozen = config.collection.unroll_length, config.collection.frozen_eyes
+        acting = ActorConfig(task=index, unroll_length=length, seed=config.seed, frozen_eyes=frozen)
         if self._on_gpu:
             return _gpu_actor(config, acting, self.worlds[index], agent, teachers.get(name))
         simulation = make(

@@ -73,6 +73,8 @@ def train(
         store = RunStore(out, config.keep_checkpoints)
     elif config is None:
         raise ResumeError("A new run needs a config.")
+    elif config.collection.frozen_eyes and start is None:
+        raise ValueError("Eyes that never saw cannot be frozen: give collection.frozen_eyes an agent to start from.")
     else:
         store.clear()
     crew = Cluster(cluster, config, say) if cluster is not None else None

@@ -21,7 +21,7 @@ class Unroll(NamedTuple):
 
     Attributes:
         proprioception: (time + 1, 158) float32.
-        egocentric: (time + 1, 64, 64, 3) uint8.
+        egocentric: (time + 1, 64, 64, 3) uint8, or of frozen eyes (time + 1, features) float32, see `vrodent.agent.Agent.see`.
         reset: (time + 1,) float32, 1 where the agent's memory is emptied before the row.
         acted: (time,) float32, 1 where an action was taken, 0 for final observations and steps whose physics diverged.
         action: (time, 38) float32, the agent's action, before it becomes MuJoCo's control.
@@ -50,16 +50,19 @@ class Unroll(NamedTuple):
     memory: Memory
 
 
-def unroll_shapes(config: AgentConfig, length: int, taught: bool, hint_size: int = 0) -> Unroll:
-    """Shapes and types of one world's unroll of so many steps, with or without a teacher's labels, and with hints of so many numbers."""
+def unroll_shapes(config: AgentConfig, length: int, taught: bool, hint_size: int = 0, *, frozen_eyes: bool = False) -> Unroll:
+    """Shapes and types of one world's unroll of so many steps, with or without a teacher's labels, with hints of so many numbers, and with
+    pictures or what frozen eyes made of them."""
 
     def of(*shape: int, dtype: type = np.float32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(shape, dtype)
 
+    picture = of(length + 1, IMAGE_SIZE, IMAGE_SIZE, 3, dtype=np.uint8)
+    seen = of(length + 1, config.image_features) if frozen_eyes else picture
     size, labels = config.action_size, config.action_size if taught else 0
     return Unroll(
         proprioception=of(length + 1, config.proprioception_size),
-        egocentric=of(length + 1, IMAGE_SIZE, IMAGE_SIZE, 3, dtype=np.uint8),
+        egocentric=seen,
         reset=of(length + 1),
         acted=of(length),
         action=of(length, size),
