@@ -160,3 +160,14 @@ def test_an_episode_the_teacher_gives_up_is_truncated(agent):
     np.testing.assert_array_equal(unroll.acted[0], [1, 1, 1, 0, 1, 1])
     np.testing.assert_array_equal(unroll.proprioception[1, :, 2], range(7))
     assert [episode.terminated for episode in run.drain()] == [False]
+
+
+def test_frozen_eyes_act_alike_and_their_unrolls_hold_what_was_seen(agent):
+    script = [[3, 99], [99]]
+    seeing = _run(agent, Scripted(script, terminates=False), 6).collect(agent)
+    config = ActorConfig(task=0, unroll_length=6, seed=5, frozen_eyes=True)
+    frozen = ActorRun(config, agent, Scripted(script, terminates=False)).collect(agent)  # pyright: ignore
+    features = np.asarray(agent.see(jnp.asarray(seeing.egocentric)))
+    np.testing.assert_allclose(frozen.egocentric, features, atol=1e-5)  # float32, compiled for another batch
+    np.testing.assert_allclose(frozen.action, seeing.action, atol=1e-5)
+    np.testing.assert_array_equal(frozen.reset, seeing.reset)

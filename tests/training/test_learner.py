@@ -64,6 +64,17 @@ def test_value_loss_trains_core_and_encoders_and_no_policy(agent, make_unrolls):
     assert all(_largest(part) > 0.0 for part in (gradient.core, gradient.image_encoder, gradient.proprioception_encoder))
 
 
+def test_frozen_eyes_learn_nothing_and_all_else_learns_as_with_pictures(agent, make_unrolls):
+    """With features in the place of pictures the gradient is that of the pictures, and none reaches the image encoder."""
+    batch = make_unrolls(agent.config)
+    seen = batch._replace(egocentric=np.asarray(agent.see(jnp.asarray(batch.egocentric))))
+    with_pictures, frozen = (_gradient(LossConfig(), agent, unrolls) for unrolls in (batch, seen))
+    assert _largest(frozen.image_encoder) == 0.0 < _largest(with_pictures.image_encoder)
+    for part in ("core", "proprioception_encoder", "value_head", "policy", "mean_head"):
+        for one, other in zip(*(jax.tree.leaves(getattr(g, part)) for g in (with_pictures, frozen)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)  # sums in float32 in another order
+
+
 def _double(tree):
     return jax.tree.map(lambda x: x if x.dtype == np.uint8 else x.astype(np.float64), tree)
 
