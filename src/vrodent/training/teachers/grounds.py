@@ -16,12 +16,14 @@ from vrodent.task import Arena
 from vrodent.task.bowl import Bowl
 from vrodent.task.gaps import Gaps
 from vrodent.task.two_tap import TwoTap
+from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
-from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, platform_heights, terrain_heights
+from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_with, platform_heights, terrain_heights
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 
 _CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
 _LOWEST = 0.2  # of the bowl's height, to begin with
+_TERRAINS = 64  # that slopes are practised on
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
@@ -118,7 +120,7 @@ class Corridor(PracticeGround):
 
 
 class Slopes(PracticeGround):
-    """Walking out of the bowl, mostly, from a standing start somewhere on its slopes. A fall ends it, as on open ground.
+    """Walking out of the bowl by its easiest way, from a standing start somewhere on its slopes. A fall ends it, as on open ground.
 
     With a world's difficulty in [0, 1] the terrain rises to the task's height, at a half; then the rat begins farther and farther out, up
     to the ridge. (A walker that practised anywhere on lower terrain was at home on bumps and stopped at the foot of the climb, which
@@ -130,36 +132,49 @@ class Slopes(PracticeGround):
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
         self.difficulty[:] = np.linspace(0.0, 0.3, env.num_worlds)
-        self._along = _Along(self.ground, terrain_heights, env.num_worlds)
-        self._outward = np.zeros(env.num_worlds)
+        self._along = _Along(self.ground, _level, env.num_worlds)
+        self._terrains: list[tuple[np.ndarray, BowlPath]] = []
+        self._path: list[BowlPath | None] = [None] * env.num_worlds
 
     def arena(self, world: int) -> Arena:
         """A terrain; the rat standing as far from its centre as it may begin or nearer, above the highest bump under it."""
         task = self.env.task
         assert isinstance(task, Bowl)
         level = 2.0 * max(self.difficulty[world] - self.rng.choice([0.0, 0.1]), 0.0)
-        hfield = (task.terrain(self.rng) * (_LOWEST + (1.0 - _LOWEST) * min(level, 1.0))).astype(np.float32)
+        terrain, path = self._terrain(task)
+        hfield = (terrain * (_LOWEST + (1.0 - _LOWEST) * min(level, 1.0))).astype(np.float32)
         distance = task.radius * self.rng.uniform(0.01, _CLIMB + (_RIDGE - _CLIMB) * max(level - 1.0, 0.0))
         angle = self.rng.uniform(-np.pi, np.pi)
-        self._outward[world] = angle
         place = distance * np.array([np.cos(angle), np.sin(angle)])
         cells = hfield.shape[0] - 1
         around = (place + self.rng.uniform(-0.08, 0.08, (30, 2)) + task.radius) / (2 * task.radius) * cells
         column, row = np.clip(around.round().astype(int), 0, cells).T
         ground = max(hfield[row, column].max() * task.height + self.env.model.geom("terrain").pos[2], 0.0)
-        yaw = angle + self.rng.normal(0.0, 0.7)
+        self._path[world] = path
+        yaw = path.heading(place[None])[0] + self.rng.normal(0.0, 0.7)
         return Arena(qpos=turned(self.env.model.qpos0, (place[0], place[1], ground + 0.005), yaw), hfield=hfield)
 
+    def _terrain(self, task: Bowl) -> tuple[np.ndarray, BowlPath]:
+        """One of so many terrains, with the ways on it where it is of full height: to find them anew in each episode would take a while."""
+        chosen = int(self.rng.integers(_TERRAINS))
+        if chosen >= len(self._terrains):
+            terrain = task.terrain(self.rng)
+            self._terrains.append((terrain, BowlPath(terrain * task.height, task.radius)))
+        return self._terrains[min(chosen, len(self._terrains) - 1)]
+
     def guide_of(self) -> Guide:
-        """One way, held."""
+        """The way, as it is at the moment."""
         return self._along
 
     def begin(self, ids: np.ndarray) -> None:
-        """Outward, more or less; one in four anywhere. A speed."""
-        anywhere = self.rng.uniform(-np.pi, np.pi, len(ids))
-        out = self._outward[ids] + self.rng.uniform(-0.4, 0.4, len(ids))
-        self._along.heading[ids] = np.where(self.rng.random(len(ids)) < 0.25, anywhere, out)
+        """A speed."""
         self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
+        self.advance()
+
+    def advance(self) -> None:
+        """Along the way."""
+        at = pose(self.env.physics.fields, self.env.index).position[:, None, :2]
+        self._along.heading[:] = [0.0 if path is None else path.heading(at[i])[0] for i, path in enumerate(self._path)]
 
     def grow(self, world: int, fell: bool) -> None:
         """Farther out where the rat went as it was told, to the end or for long; nearer where it fell, the more so the sooner.
@@ -171,6 +186,10 @@ class Slopes(PracticeGround):
         lasted = min(self.steps[world] / self.limit, 1.0)
         step = (0.06 * lasted if share > 0.4 else 0.0) - (0.02 * (1.0 - lasted) if fell else 0.0)
         self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.0, 1.0)
+
+
+def _level(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+    return level_with(terrain_heights(env, points[:, -1:]), points)
 
 
 class Hollow(PracticeGround):

@@ -10,6 +10,7 @@ import numpy as np
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena
 from vrodent.task.two_tap import CORRECT, TAPPED
+from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, no_target, pose
 
 _SLOWEST = 0.3  # m/s, of a walk
@@ -47,6 +48,15 @@ def terrain_heights(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
     return np.where(outside, 0.0, np.maximum(height * top + base, 0.0))
 
 
+def level_with(height: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(world, point): the height (world, 1) of the last point, told of all of them.
+
+    A walker feels a slope in its feet and by its tilt. Told as well how the ground ahead rises, one that had practised on level ground and
+    beside pits stopped at a rise of 5 cm a metre; told nothing, it climbed 15.
+    """
+    return np.broadcast_to(height, points.shape[:2])
+
+
 @dataclass(frozen=True, kw_only=True)
 class GapsGuide:
     """Along the corridor at a speed.
@@ -69,27 +79,40 @@ class GapsGuide:
         return platform_heights(env, points)
 
 
-@dataclass(frozen=True, kw_only=True)
 class BowlGuide:
-    """Outward, from wherever it is.
+    """Out of the bowl by the easiest way, from wherever it is.
 
-    Attributes:
-        speed: m/s.
+    Args:
+        speed: m/s; 0 is to stand, the way the rat faces.
+        ground: kind of situation.
     """
 
-    speed: float = 1.0
-    ground: Ground = Ground.BOWL
+    def __init__(self, *, speed: float = 1.0, ground: Ground = Ground.BOWL):
+        self.speed, self.ground = speed, ground
+        self._paths: dict[int, tuple[Arena, BowlPath]] = {}
 
     def guide(self, env: CpuSimulation) -> Guidance:
-        """Away from the centre; close to it, or if it is to stand, the way the rat faces."""
-        at = pose(env.physics.fields, env.index)
-        outward = np.arctan2(at.position[:, 1], at.position[:, 0])
-        far = (np.linalg.norm(at.position[:, :2], axis=1) > 0.3) & (self.speed > 0)
-        return Guidance(np.where(far, outward, at.yaw), np.full(env.num_worlds, self.speed), *no_target(env.num_worlds))
+        """Along the way."""
+        at, speed = pose(env.physics.fields, env.index), np.full(env.num_worlds, self.speed)
+        heading = at.yaw
+        if self.speed > 0:
+            places = at.position[:, None, :2]
+            heading = np.concatenate([self._path(env, world).heading(places[world]) for world in range(env.num_worlds)])
+        return Guidance(heading, speed, *no_target(env.num_worlds))
+
+    def _path(self, env: CpuSimulation, world: int) -> BowlPath:
+        """The ways on a world's terrain, found once an arena."""
+        arena = env.world_arenas[world]
+        known = self._paths.get(world)
+        if known is None or known[0] is not arena:
+            half, top = env.physics.model.hfield_size[0, 0], env.physics.model.hfield_size[0, 2]
+            known = (arena, BowlPath(np.asarray(arena.hfield) * top, half))
+            self._paths[world] = known
+        return known[1]
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
-        """The bowl."""
-        return terrain_heights(env, points)
+        """As high everywhere as under the rat, see `level_with`."""
+        return level_with(terrain_heights(env, points[:, -1:]), points)
 
 
 class MazePath:
