@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from vrodent.simulation import make
+from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.grounds import make_grounds
 from vrodent.training.teachers.guidance import Ground, Guidance, no_target
-from vrodent.training.teachers.guides import HeldCommands
+from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide
 from vrodent.training.teachers.practice import PracticeConfig
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE, observe
 from vrodent.training.teachers.shaping import ShapingConfig, shape
@@ -101,14 +102,16 @@ def test_slopes_rise_under_a_rat_that_walked_long_and_sink_under_one_that_fell_s
     np.testing.assert_allclose(changes, [0.06, 0.048 - 0.004, -0.018, 0.006 - 0.018, 0.0], atol=1e-12)
 
 
-def test_the_rat_is_told_outward_from_where_it_stands_on_a_slope_mostly():
-    """Three in four within 0.4 rad of outward, the rest anywhere: of 300 between 200 and 270 (the limits are 4 standard deviations off)."""
-    (slopes,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 300, 0, 0), levels=(1.0, 1.0)), 0)
-    ids = np.arange(300)
-    angle = np.array([np.arctan2(*slopes.arena(int(world)).qpos[1::-1]) for world in ids])
-    slopes.begin(ids)
-    off = np.abs(np.angle(np.exp(1j * (slopes.guide_of().guide(slopes.env).heading - angle))))
-    assert 200 <= (off < 0.4).sum() <= 270
+def test_the_rat_is_told_the_easiest_way_from_where_it_stands_on_a_slope():
+    """At full difficulty terrains have the task's height, so the way is that of the ground the rat stands on."""
+    (slopes,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 12, 0, 0), levels=(1.0, 1.0)), 0)
+    told = slopes.guide_of().guide(slopes.env)
+    torso = slopes.env.physics.fields.xpos[:, slopes.env.index.torso, :2]
+    for world, arena in enumerate(slopes.env.world_arenas):
+        task = slopes.env.task
+        path = BowlPath(np.asarray(arena.hfield) * task.height, task.radius)
+        assert told.heading[world] == pytest.approx(path.heading(torso[world][None])[0], abs=1e-6)
+    assert len({arena.hfield.tobytes() for arena in slopes.env.world_arenas}) > 6  # not all on one of the 64 terrains
 
 
 def test_orbs_grow_with_second_taps():
@@ -146,3 +149,11 @@ def _edges(arena) -> np.ndarray:
 def test_bad_settings():
     with pytest.raises(ValueError, match="num_worlds"):
         PracticeConfig(num_worlds=(0, 0, 0, 0, 0))
+
+
+def test_a_teacher_is_not_told_of_times_that_it_never_met():
+    """Trials last 30 s, practice 10; what matters happens within 2 s of a touch."""
+    env, guidance = standing(np.zeros(3), 0.5)
+    guidance = guidance._replace(timer=np.array([1.5, 2.0, 29.0]))
+    seen = observe(env, TwoTapGuide(), guidance)
+    np.testing.assert_allclose(seen[:, -1], [1.5, 2.0, 2.0])
