@@ -57,6 +57,24 @@ def test_learns_the_best_action_of_a_one_step_problem():
     assert float(metrics.critic_loss) < 0.01
 
 
+def test_smoothness_finds_the_slope_that_costs_least():
+    """The best action jumps from -0.5 to 0.5 at zero. Without a price of change the actor jumps too, with one it rises gently."""
+    jumps = []
+    for smoothness in (0.0, 20.0):
+        config = SacConfig(learning_rate=3e-3, reward_scale=1.0, target_entropy=-2.0, smoothness=smoothness)
+        learner = SacLearner(TeacherConfig(observation_size=1, action_size=1, actor_width=32, critic_width=32), config)
+        variables, rng = learner.initial(0), np.random.default_rng(0)
+        for _ in range(40):
+            observation = rng.normal(size=(10, 2, 64, 1)).astype(np.float32)
+            action = rng.uniform(-1, 1, (10, 2, 64, 1)).astype(np.float32)
+            reward = -((action[..., 0] - 0.5 * np.sign(observation[..., 0])) ** 2)
+            variables, _ = learner.update(variables, Transitions(observation, action, reward, np.zeros_like(reward), observation))
+        sides = np.tanh(np.asarray(variables.actor(jnp.array([[-0.15], [0.15]]))[0]))[:, 0]
+        jumps.append(sides[1] - sides[0])
+    assert jumps[0] > 0.6
+    assert 0.0 < jumps[1] < 0.5 * jumps[0]
+
+
 def test_same_seed_same_bytes():
     learner = SacLearner(TeacherConfig(observation_size=4, action_size=2, actor_width=8, critic_width=8))
     batch = Transitions(*(np.ones((1, 2, 8, *shape), np.float32) for shape in ((4,), (2,), (), (), (4,))))

@@ -28,6 +28,10 @@ class SacConfig:
         target_entropy: nats per action dimension of the squashed policy, sought by the temperature.
         reward_scale: rewards are multiplied by it, so that values are of order 10 when rewards are of order 1 a step.
         initial_temperature: weight of entropy at the start.
+        smoothness: weight of the mean action changing, squared and averaged over actions, as the observation changes by a normal draw of
+            `smoothness_radius` deviations. Free to, an actor learns to throw its limbs from one stop to the other at each step, which
+            no student can imitate (Mysore et al. 2021, CAPS, arXiv:2012.06644, spatial term).
+        smoothness_radius: see there.
     """
 
     gamma: float = 0.99
@@ -36,13 +40,17 @@ class SacConfig:
     target_entropy: float = -0.5
     reward_scale: float = 0.2
     initial_temperature: float = 0.01
+    smoothness: float = 0.0
+    smoothness_radius: float = 0.2
 
     def __post_init__(self) -> None:
         if not 0 < self.gamma < 1:
             raise ValueError(f"SacConfig.gamma must lie between 0 and 1, got {self.gamma}.")
-        for name in ("learning_rate", "target_rate", "reward_scale", "initial_temperature"):
+        for name in ("learning_rate", "target_rate", "reward_scale", "initial_temperature", "smoothness_radius"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"SacConfig.{name} must be positive, got {getattr(self, name)}.")
+        if self.smoothness < 0:
+            raise ValueError(f"SacConfig.smoothness must not be negative, got {self.smoothness}.")
 
 
 class SacVariables(NamedTuple):
@@ -115,12 +123,15 @@ class SacLearner:
     def update_actor(self, variables: SacVariables, observation: jax.Array) -> tuple[SacVariables, SacMetrics]:
         """One step of actor and temperature on (batch, observation)."""
         key, action_key = jax.random.split(variables.key)
+        rough_key = jax.random.fold_in(action_key, 1)
 
         def loss(learned: tuple[Actor, jax.Array]) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
             actor, log_temperature = learned
             action, log_density = actor.sample(observation, action_key)
             value = jnp.minimum(*variables.critic(observation, action))
             policy = jnp.mean(jax.lax.stop_gradient(jnp.exp(log_temperature)) * log_density - value)
+            if self.config.smoothness > 0.0:
+                policy = policy + self.config.smoothness * self.roughness(actor, observation, rough_key)
             surplus = jax.lax.stop_gradient(jnp.mean(log_density) + self.network.action_size * self.config.target_entropy)
             return policy - log_temperature * surplus, (value.mean(), log_density.mean())
 
@@ -129,6 +140,11 @@ class SacLearner:
         actor, log_temperature = optax.apply_updates((variables.actor, variables.log_temperature), update)
         metrics = SacMetrics(jnp.zeros(()), value, log_density, jnp.exp(log_temperature))
         return variables._replace(actor=actor, log_temperature=log_temperature, actor_optimiser=optimiser, key=key), metrics
+
+    def roughness(self, actor: Actor, observation: jax.Array, key: jax.Array) -> jax.Array:
+        """Mean squared change of the mean action when observations (batch, observation) change a little, a scalar."""
+        nearby = observation + self.config.smoothness_radius * jax.random.normal(key, observation.shape)
+        return jnp.mean((jnp.tanh(actor(observation)[0]) - jnp.tanh(actor(nearby)[0])) ** 2)
 
     @eqx.filter_jit
     def update(self, variables: SacVariables, batches: Transitions) -> tuple[SacVariables, SacMetrics]:
