@@ -65,7 +65,8 @@ class BowlPath:
     def _graph(self, heights: np.ndarray) -> sparse.csr_matrix:
         """Efforts between neighbours (cell, cell), alike in both directions."""
         side, cells = self._side, np.arange(self._side**2).reshape(self._side, self._side)
-        ground = np.hypot(*np.gradient(ndimage.gaussian_filter(heights.astype(float), _BLUR), self._cell))
+        down_slope, right_slope = np.gradient(ndimage.gaussian_filter(heights.astype(float), _BLUR), self._cell)
+        ground = np.hypot(down_slope, right_slope)
         starts, ends, efforts = [], [], []
         for down, right in _MOVES:
             here = slice(0, side - down), slice(max(-right, 0), side - max(right, 0))

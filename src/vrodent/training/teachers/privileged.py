@@ -13,7 +13,7 @@ _ASIDE = np.array([-0.05, 0.0, 0.05])  # m to its left
 _SCAN = np.stack(np.meshgrid(_AHEAD, _ASIDE, indexing="ij"), axis=-1).reshape(-1, 2)
 _STANDING_HEIGHT = 0.06  # m, torso above the ground when standing
 _DEEPEST = -0.05  # m; below that a hole is a hole
-# s that the timer tells: no interval that matters is longer. Told 13 s, which it had never met in practice, a teacher no longer rose to an orb.
+# s that the timer tells: no interval that matters is longer. Told 13 s, which it had never met, a teacher no longer rose to an orb.
 _LONGEST = 2.0
 
 OBSERVATION_SIZE = 158 + 3 + 3 + 3 + 38 + 3 + len(_SCAN) + 4 + 3 + 1 + 3 + 1
