@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from skimage.segmentation import watershed as library_watershed
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, homogeneity_score
 from tests.analysis.movers import RATE, crowd, fidget, inside, mover
 
 from vrodent.analysis.behaviour_map import BehaviourMap, MapConfig, behaviour_map, stratified, structure
@@ -34,7 +34,11 @@ def test_planted_movements_are_recovered_also_in_a_trial_never_seen(planted, fou
         steady = inside(labels[which], 25)
         # Frames less than half a second from a change belong to two movements; the slowest one takes that long for a cycle.
         assert adjusted_rand_score(labels[which][steady], regions[steady]) > least
-    assert len(found.regions.mass) == 3
+    # How rounding falls on a processor decides whether the slowest movement is split in two, but no region may hold two movements.
+    assert 3 <= len(found.regions.mass) <= 4
+    for trial, label in zip(trials, labels, strict=True):
+        steady = inside(label, 25)
+        assert homogeneity_score(label[steady], found.region(found.embed(trial))[steady]) > 0.95
 
 
 def test_frames_of_the_map_placed_anew_land_near_themselves(planted, found) -> None:
