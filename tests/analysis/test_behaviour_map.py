@@ -13,7 +13,9 @@ from vrodent.analysis.behaviour_regions import Grid, density, watershed
 from vrodent.analysis.behaviour_spectra import Floors, Modes, SpectraConfig, distributions, phase_randomised
 from vrodent.analysis.checks import AnalysisError
 
-QUICK = MapConfig(sample=600, iterations=250, grid=64, bandwidth=0.04, num_null=9, null_sample=400, perplexity=20)
+# The density of 600 frames has dips of a fifth of a peak that rounding on another processor moves; valleys between planted movements are
+# three quarters deep. A contrast of 0.4 lies between.
+QUICK = MapConfig(sample=600, iterations=250, grid=64, bandwidth=0.04, num_null=9, null_sample=400, perplexity=20, contrast=0.4)
 TASKS = ["gaps", "bowl"]
 
 
@@ -34,8 +36,7 @@ def test_planted_movements_are_recovered_also_in_a_trial_never_seen(planted, fou
         steady = inside(labels[which], 25)
         # Frames less than half a second from a change belong to two movements; the slowest one takes that long for a cycle.
         assert adjusted_rand_score(labels[which][steady], regions[steady]) > least
-    # How rounding falls on a processor decides whether the slowest movement is split in two, but no region may hold two movements.
-    assert 3 <= len(found.regions.mass) <= 4
+    assert len(found.regions.mass) == 3
     for trial, label in zip(trials, labels, strict=True):
         steady = inside(label, 25)
         assert homogeneity_score(label[steady], found.region(found.embed(trial))[steady]) > 0.95
