@@ -18,7 +18,7 @@ from vrodent.task.gaps import Gaps
 from vrodent.task.two_tap import TwoTap
 from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
-from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_with, platform_heights, terrain_heights
+from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_terrain, platform_heights, terrain_heights
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 
 _CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
@@ -132,7 +132,7 @@ class Slopes(PracticeGround):
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
         self.difficulty[:] = np.linspace(0.0, 0.3, env.num_worlds)
-        self._along = _Along(self.ground, _level, env.num_worlds)
+        self._along = _Along(self.ground, level_terrain, env.num_worlds)
         self._terrains: list[tuple[np.ndarray, BowlPath]] = []
         self._path: list[BowlPath | None] = [None] * env.num_worlds
 
@@ -186,10 +186,6 @@ class Slopes(PracticeGround):
         lasted = min(self.steps[world] / self.limit, 1.0)
         step = (0.06 * lasted if share > 0.4 else 0.0) - (0.02 * (1.0 - lasted) if fell else 0.0)
         self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.0, 1.0)
-
-
-def _level(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
-    return level_with(terrain_heights(env, points[:, -1:]), points)
 
 
 class Hollow(PracticeGround):

@@ -48,13 +48,13 @@ def terrain_heights(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
     return np.where(outside, 0.0, np.maximum(height * top + base, 0.0))
 
 
-def level_with(height: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(world, point): the height (world, 1) of the last point, told of all of them.
+def level_terrain(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+    """(world, point): the height of the bowl under the last point of each world, which is the rat's, told of all of them.
 
     A walker feels a slope in its feet and by its tilt. Told as well how the ground ahead rises, one that had practised on level ground and
     beside pits stopped at a rise of 5 cm a metre; told nothing, it climbed 15.
     """
-    return np.broadcast_to(height, points.shape[:2])
+    return np.broadcast_to(terrain_heights(env, points[:, -1:]), points.shape[:2])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +111,8 @@ class BowlGuide:
         return known[1]
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
-        """As high everywhere as under the rat, see `level_with`."""
-        return level_with(terrain_heights(env, points[:, -1:]), points)
+        """As high everywhere as under the rat, see `level_terrain`."""
+        return level_terrain(env, points)
 
 
 class MazePath:
