@@ -144,6 +144,24 @@ def test_same_seed_same_unroll(agent):
     jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
+class Counting(Agent):
+    """Counts how often its action is traced, which is once for each program that is compiled of it."""
+
+    traced = 0
+
+    def act(self, *arguments, **named):
+        Counting.traced += 1
+        return super().act(*arguments, **named)
+
+
+def test_the_rows_of_unrolls_share_one_program(small_config):
+    agent = Counting(small_config(), seed=3)
+    run = _run(agent, Scripted([[3, 99], [99]], terminates=False), 6)
+    run.collect(agent)
+    run.collect(agent)
+    assert Counting.traced == 1
+
+
 class Doubtful(Constant):
     """Gives world 0 up from the third step of an episode on."""
 

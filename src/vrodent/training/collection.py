@@ -90,7 +90,7 @@ def ask(teacher: Teacher, env: Any) -> Label:
 
 @eqx.filter_jit
 def _act(
-    agent: Agent, observation: dict[str, Any], memory: Memory, reset: Any, key: jax.Array, row: int
+    agent: Agent, observation: dict[str, Any], memory: Memory, reset: Any, key: jax.Array, row: np.ndarray
 ) -> tuple[jax.Array, jax.Array, jax.Array, Memory]:
     output, memory = agent.act(observation, forget(memory, reset), jax.random.fold_in(key, row))
     return output.action, output.mean, output.log_std, memory
@@ -188,7 +188,8 @@ class ActorRun:
 
     def _step(self, agent: Agent, unroll: Unroll, row: int, key: jax.Array, driven: np.ndarray, rng: np.random.Generator) -> None:
         observation = self._write_observation(agent, unroll, row)
-        action, mean, log_std, self._memory = _act(agent, observation, self._memory, self._reset, key, row)
+        # an array: for a Python integer this would be compiled anew in each row
+        action, mean, log_std, self._memory = _act(agent, observation, self._memory, self._reset, key, np.asarray(row))
         action, mean, log_std = np.array(action), np.array(mean), np.array(log_std)
         if self._label is not None:
             unroll.teacher_mean[:, row], unroll.teacher_log_std[:, row], unroll.hint[:, row] = self._label
