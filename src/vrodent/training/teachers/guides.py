@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -57,6 +59,35 @@ def level_terrain(env: CpuSimulation, points: np.ndarray) -> np.ndarray:
     return np.broadcast_to(terrain_heights(env, points[:, -1:]), points.shape[:2])
 
 
+_Ways = TypeVar("_Ways")
+
+
+class _Atlas(Generic[_Ways]):
+    """The ways in every world, found once an arena.
+
+    Args:
+        find: the ways in a world's arena.
+    """
+
+    def __init__(self, find: Callable[[CpuSimulation, Arena], _Ways]):
+        self._find = find
+        self._known: dict[int, tuple[Arena, _Ways]] = {}
+
+    def of(self, env: CpuSimulation, world: int) -> _Ways:
+        """Those in a world."""
+        arena = env.world_arenas[world]
+        known = self._known.get(world)
+        if known is None or known[0] is not arena:
+            known = (arena, self._find(env, arena))
+            self._known[world] = known
+        return known[1]
+
+
+def _bowl_path(env: CpuSimulation, arena: Arena) -> BowlPath:
+    half, top = env.physics.model.hfield_size[0, 0], env.physics.model.hfield_size[0, 2]
+    return BowlPath(np.asarray(arena.hfield) * top, half)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GapsGuide:
     """Along the corridor at a speed.
@@ -89,7 +120,7 @@ class BowlGuide:
 
     def __init__(self, *, speed: float = 1.0, ground: Ground = Ground.BOWL):
         self.speed, self.ground = speed, ground
-        self._paths: dict[int, tuple[Arena, BowlPath]] = {}
+        self._atlas = _Atlas(_bowl_path)
 
     def guide(self, env: CpuSimulation) -> Guidance:
         """Along the way."""
@@ -97,18 +128,8 @@ class BowlGuide:
         heading = at.yaw
         if self.speed > 0:
             places = at.position[:, None, :2]
-            heading = np.concatenate([self._path(env, world).heading(places[world]) for world in range(env.num_worlds)])
+            heading = np.concatenate([self._atlas.of(env, world).heading(places[world]) for world in range(env.num_worlds)])
         return Guidance(heading, speed, *no_target(env.num_worlds))
-
-    def _path(self, env: CpuSimulation, world: int) -> BowlPath:
-        """The ways on a world's terrain, found once an arena."""
-        arena = env.world_arenas[world]
-        known = self._paths.get(world)
-        if known is None or known[0] is not arena:
-            half, top = env.physics.model.hfield_size[0, 0], env.physics.model.hfield_size[0, 2]
-            known = (arena, BowlPath(np.asarray(arena.hfield) * top, half))
-            self._paths[world] = known
-        return known[1]
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """As high everywhere as under the rat, see `level_terrain`."""
@@ -177,7 +198,7 @@ class ForageGuide:
 
     def __init__(self, speed: float = 0.6, half_width: float = 2.75, cell: float = 0.5):
         self.speed, self._half_width, self._cell = speed, half_width, cell
-        self._paths: dict[int, tuple[Arena, MazePath]] = {}
+        self._atlas = _Atlas(self._maze_path)
 
     def guide(self, env: CpuSimulation) -> Guidance:
         """Toward the next waypoint of every world."""
@@ -186,21 +207,15 @@ class ForageGuide:
         heading, speed = np.zeros(env.num_worlds), np.full(env.num_worlds, self.speed)
         for world, arena in enumerate(env.world_arenas):
             left = [arena.targets[i] for i in range(arena.num_targets) if not taken[world, i]]
-            offset = self._path(env, world).next_waypoint(position[world], left) - position[world, :2]
+            offset = self._atlas.of(env, world).next_waypoint(position[world], left) - position[world, :2]
             heading[world] = np.arctan2(offset[1], offset[0])
         return Guidance(heading, speed, *no_target(env.num_worlds))
 
-    def _path(self, env: CpuSimulation, world: int) -> MazePath:
-        """The maze's grid, made once an arena."""
-        arena = env.world_arenas[world]
-        known = self._paths.get(world)
-        if known is None or known[0] is not arena:
-            walls = [i for i, name in enumerate(env.task.movable_geoms) if name in set(env.task.wall_geoms)]  # type: ignore[attr-defined]
-            used = [i for i in walls if arena.geom_pos[i, 2] > 0]
-            boxes = np.concatenate([arena.geom_pos[used, :2], arena.geom_size[used, :2]], axis=1)
-            known = (arena, MazePath(boxes, self._half_width, self._cell))
-            self._paths[world] = known
-        return known[1]
+    def _maze_path(self, env: CpuSimulation, arena: Arena) -> MazePath:
+        walls = [i for i, name in enumerate(env.task.movable_geoms) if name in set(env.task.wall_geoms)]  # type: ignore[attr-defined]
+        used = [i for i in walls if arena.geom_pos[i, 2] > 0]
+        boxes = np.concatenate([arena.geom_pos[used, :2], arena.geom_size[used, :2]], axis=1)
+        return MazePath(boxes, self._half_width, self._cell)
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Level: the way leads around walls."""
