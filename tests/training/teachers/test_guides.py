@@ -70,7 +70,7 @@ def test_waypoints_lead_along_a_shortest_way_to_every_orb():
     env.reset()
     guide = ForageGuide()
     for world, arena in enumerate(env.world_arenas):
-        path = guide._path(env, world)
+        path = guide.atlas.of(env, world)
         for orb in arena.targets[: arena.num_targets]:
             position, walked = arena.qpos[:2].copy(), 0
             length = graph_distance(path, path.cell_of(position), path.cell_of(orb))

@@ -120,7 +120,7 @@ class BowlGuide:
 
     def __init__(self, *, speed: float = 1.0, ground: Ground = Ground.BOWL):
         self.speed, self.ground = speed, ground
-        self._atlas = _Atlas(_bowl_path)
+        self.atlas = _Atlas(_bowl_path)
 
     def guide(self, env: CpuSimulation) -> Guidance:
         """Along the way."""
@@ -128,7 +128,7 @@ class BowlGuide:
         heading = at.yaw
         if self.speed > 0:
             places = at.position[:, None, :2]
-            heading = np.concatenate([self._atlas.of(env, world).heading(places[world]) for world in range(env.num_worlds)])
+            heading = np.concatenate([self.atlas.of(env, world).heading(places[world]) for world in range(env.num_worlds)])
         return Guidance(heading, speed, *no_target(env.num_worlds))
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
@@ -198,7 +198,7 @@ class ForageGuide:
 
     def __init__(self, speed: float = 0.6, half_width: float = 2.75, cell: float = 0.5):
         self.speed, self._half_width, self._cell = speed, half_width, cell
-        self._atlas = _Atlas(self._maze_path)
+        self.atlas = _Atlas(self._maze_path)
 
     def guide(self, env: CpuSimulation) -> Guidance:
         """Toward the next waypoint of every world."""
@@ -207,7 +207,7 @@ class ForageGuide:
         heading, speed = np.zeros(env.num_worlds), np.full(env.num_worlds, self.speed)
         for world, arena in enumerate(env.world_arenas):
             left = [arena.targets[i] for i in range(arena.num_targets) if not taken[world, i]]
-            offset = self._atlas.of(env, world).next_waypoint(position[world], left) - position[world, :2]
+            offset = self.atlas.of(env, world).next_waypoint(position[world], left) - position[world, :2]
             heading[world] = np.arctan2(offset[1], offset[0])
         return Guidance(heading, speed, *no_target(env.num_worlds))
 
