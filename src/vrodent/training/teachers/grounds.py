@@ -19,12 +19,14 @@ from vrodent.task.two_tap import TwoTap
 from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_terrain, platform_heights, terrain_heights
+from vrodent.training.teachers.moments import Moments
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 
 _CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
 _LOWEST = 0.2  # of the bowl's height, to begin with
 _TERRAINS = 64  # that slopes are practised on
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
+_SECOND_CHANCE = 60  # steps of an episode that begins after a first tap: the sequence lasts 45 more at most
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
 
@@ -230,6 +232,18 @@ class Orbs(PracticeGround):
         self.distance = np.full(env.num_worlds, 0.15)
         self.touched, self.touched_twice = np.zeros(env.num_worlds, int), np.zeros(env.num_worlds, int)
         self._guide = TwoTapGuide()
+        self._moments, self._second_chance = Moments(), np.zeros(env.num_worlds, bool)
+
+    def reset(self, ids: np.ndarray) -> None:
+        """Start episodes, some where others got to."""
+        again = self.rng.random(len(ids)) < (self.config.second_chances if len(self._moments) else 0.0)
+        self._second_chance[ids] = again
+        if not again.all():
+            super().reset(ids[~again])
+        if again.any():
+            chosen = ids[again]
+            self.previous_action[chosen] = self._moments.relive(self.env, chosen, self.rng)
+            self.steps[chosen], self.tracking_sum[chosen] = self.limit - _SECOND_CHANCE, 0.0
 
     def arena(self, world: int) -> Arena:
         """A walk of orbs from the origin."""
@@ -254,7 +268,9 @@ class Orbs(PracticeGround):
 
         With height growing by first taps alone the rat went on to ever higher orbs, hopped at each once, and never learned to come again.
         """
-        if self.touched_twice[world] >= 1 or self.touched[world] >= 6:
+        if self._second_chance[world]:
+            pass
+        elif self.touched_twice[world] >= 1 or self.touched[world] >= 6:
             self.difficulty[world] = min(1.0, self.difficulty[world] + 0.06 * np.clip(self.touched_twice[world], 1, 3))
             if self.difficulty[world] > 0.9 or self.distance[world] < 0.2:
                 self.distance[world] = min(1.5, self.distance[world] + 0.04)
@@ -266,6 +282,8 @@ class Orbs(PracticeGround):
     def step(self, action: np.ndarray) -> GroundStep:
         """As everywhere, counting touches."""
         last = super().step(action)
+        for world in np.flatnonzero(last.taps == 1):
+            self._moments.keep(self.env, int(world), action[world])
         self.touched += last.taps == 1
         self.touched_twice += last.taps == 2
         return last

@@ -26,6 +26,7 @@ class PracticeConfig:
         pit: m, height of a paw below which a corridor episode ends; sooner than in the task, but a paw that slips may be pulled out.
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
         physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
+        second_chances: share of the episodes with orbs that begin just after a first tap, see `moments`.
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
         shaping: weights of the reward.
     """
@@ -37,6 +38,7 @@ class PracticeConfig:
     pit: float = -0.15
     top_speed: tuple[float, float] = (0.6, 1.2)
     physics: Literal["training", "reference"] = "training"
+    second_chances: float = 0.0
     levels: tuple[float, float] | None = None
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
@@ -45,6 +47,8 @@ class PracticeConfig:
             raise ValueError(f"num_worlds must be five numbers, none negative, not all zero; got {self.num_worlds}.")
         if self.physics not in ("training", "reference"):
             raise ValueError(f"physics must be 'training' or 'reference', got {self.physics!r}.")
+        if not 0 <= self.second_chances < 1:
+            raise ValueError(f"second_chances must be a share in [0, 1), got {self.second_chances}: first taps must come from somewhere.")
         if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
             raise ValueError(f"levels must be two difficulties in [0, 1], the lower first; got {self.levels}.")
 

@@ -1,0 +1,92 @@
+"""Moments lived through again: what the rat is, feels and is told there, and how it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from vrodent.simulation import make
+from vrodent.task.two_tap import CORRECT, TAPPED
+from vrodent.training.teachers.grounds import make_grounds
+from vrodent.training.teachers.guides import TwoTapGuide
+from vrodent.training.teachers.moments import Moments
+from vrodent.training.teachers.practice import PracticeConfig
+
+
+def _at_hand(env):
+    """World 0's rat with the orb at its palm, world 1's with the orb far off."""
+    arena = env.world_arenas[0]
+    palm = env.physics.fields.xpos[0, env.index.hands[0]]
+    near = dataclasses.replace(arena, targets=np.tile(palm, (len(arena.targets), 1)))
+    env.reset_to(np.arange(2), [near, env.world_arenas[1]])
+
+
+def test_a_moment_lived_again_goes_on_as_it_did():
+    """The way on is the same within 0.1 mm and mrad over four steps: only the solver's warm start differs."""
+    env = make("two_tap", num_worlds=2, seed=4, camera=False)
+    env.reset()
+    _at_hand(env)
+    stand = np.tile(env.standing_ctrl, (2, 1))
+    moments = Moments()
+    while int(env.step(stand).info.events.tap[0]) != 1:
+        assert env.physics.fields.time[0] < 0.2
+    for _ in range(5):
+        env.step(stand)
+    moments.keep(env, 0, np.full(38, 0.25))
+    before, told = {name: getattr(env.physics.fields, name)[0].copy() for name in ("qpos", "qvel")}, TwoTapGuide().guide(env)
+    action = moments.relive(env, np.array([1]), np.random.default_rng(0))
+    np.testing.assert_array_equal(action, np.full((1, 38), 0.25))
+    for name, value in before.items():
+        np.testing.assert_array_equal(getattr(env.physics.fields, name)[1], value)
+    again = TwoTapGuide().guide(env)
+    assert again.phase[1] == told.phase[0] == TAPPED
+    np.testing.assert_allclose(again.timer[1], told.timer[0], atol=1e-9)
+    np.testing.assert_array_equal(again.target[1], told.target[0])
+    for _ in range(4):
+        env.step(stand)
+    np.testing.assert_allclose(env.physics.fields.qpos[1], env.physics.fields.qpos[0], atol=1e-4)
+    assert env.progress.phase[0] == env.progress.phase[1]
+
+
+def test_a_sequence_lived_again_is_judged_by_its_own_clock():
+    """The palm stays at the orb: a second tap counts as soon as the orb feels again, which is too soon, in both worlds alike."""
+    env = make("two_tap", num_worlds=2, seed=4, camera=False)
+    env.reset()
+    _at_hand(env)
+    stand = np.tile(env.standing_ctrl, (2, 1))
+    moments = Moments()
+    while int(env.step(stand).info.events.tap[0]) != 1:
+        pass
+    moments.keep(env, 0, np.zeros(38))
+    moments.relive(env, np.array([1]), np.random.default_rng(0))
+    steps = [0, 0]
+    for step in range(60):
+        for world in np.flatnonzero(env.step(stand).info.events.tap > 1):
+            steps[world] = step
+    assert steps[0] == steps[1] > 0
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match="second_chances must be a share"):
+        PracticeConfig(second_chances=share)
+
+
+def test_orbs_begin_after_first_taps_as_often_as_told():
+    """Of 400 restarts within 3.3 standard deviations of half; with no moment kept, none."""
+    (ground,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 0, 0, 4), second_chances=0.5, physics="training"), seed=1)
+    everyone = np.arange(4)
+    ground.reset(everyone)
+    assert (ground.env.progress.phase != TAPPED).all()
+    ground.env.progress.phase[0] = TAPPED
+    ground._moments.keep(ground.env, 0, np.zeros(38))  # pyright: ignore[reportAttributeAccessIssue]
+    count = 0
+    for _ in range(100):
+        ground.reset(everyone)
+        begun = ground.env.progress.phase == TAPPED
+        assert (ground.steps[begun] == ground.limit - 60).all()
+        count += int(begun.sum())
+    assert abs(count - 200) < 3.3 * 10
+    assert CORRECT not in ground.env.progress.phase
