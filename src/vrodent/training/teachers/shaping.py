@@ -66,13 +66,14 @@ def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray) 
     """Near the orb until it is touched; off it, but not far, for 0.4 s; near it again, the more so as it takes time to rise; on its feet,
     to be ready to walk, while waiting for the next.
 
-    Coming again, the last centimetres count most: by the long slope alone, rats sat with a palm 1 cm short of the orb, four times of five.
+    The last centimetres count most: by the long slope alone, rats sat with a palm 1 cm short of the orb, after a first tap four times of
+    five, and their students before it.
     """
     near = np.exp(-8.0 * distance)
     closer = 0.5 * near + 0.5 * np.exp(-60.0 * np.clip(distance - _TOUCHING, 0.0, None))
     clear = np.clip((distance - 0.025) / 0.02, 0.0, 1.0) * near / 0.7
     between = np.where(guidance.timer < 0.4, 0.5 * clear, 0.9 * closer)
-    return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * near, between], 0.05 + 0.35 * upright)
+    return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * closer, between], 0.05 + 0.35 * upright)
 
 
 def shape(
