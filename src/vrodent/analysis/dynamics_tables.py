@@ -18,6 +18,7 @@ from vrodent.analysis.result import Quantity, Result
 from vrodent.analysis.sequence_tables import usable_events
 from vrodent.analysis.statistics import jackknife_interval, label_permutation_p_value, null_p_value
 from vrodent.analysis.tables import text
+from vrodent.analysis.threads import one_thread
 from vrodent.analysis.verdicts import Claim, Finding
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Conditions(NamedTuple):
     groups: list[list[Event]]
 
 
+@one_thread
 def dynamics(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick: Callable[[], None]) -> Result:
     """Rotations by behaviour and by task in every layer, with controls; trajectories, flow, and the share of variance between tasks.
 

@@ -19,6 +19,7 @@ from vrodent.analysis.lstm import SearchConfig, Slowest, cells_at_rest, fixed_po
 from vrodent.analysis.result import Quantity, Result
 from vrodent.analysis.statistics import jackknife_interval, null_p_value
 from vrodent.analysis.tables import text
+from vrodent.analysis.threads import one_thread
 from vrodent.analysis.verdicts import Claim, Finding
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ _NUMBERS = (
 )
 
 
+@one_thread
 def fixed_point_table(data: Data, config: AnalysisConfig, rng: np.random.Generator, tick: Callable[[], None]) -> Result:
     """Fixed points of every layer under its mean input in every task and behaviour.
 

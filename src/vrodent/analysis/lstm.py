@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from vrodent.analysis.checks import AnalysisError
 
@@ -194,8 +193,7 @@ def fixed_points(
         The points, in the order found, and (start,) the speed at which each search ended.
     """
     config = config or SearchConfig()
-    with threadpool_limits(1, "blas"):  # systems as small as these gain nothing from threads that wait for one another, where others work
-        ends = [slowest(weight_hidden, drive, *start, config) for start in zip(h, c, strict=True)]
+    ends = [slowest(weight_hidden, drive, *start, config) for start in zip(h, c, strict=True)]
     kept: list[Slowest] = []
     for end in ends:
         if end.speed <= config.tolerance and not any(_same(end, other, config.distinct) for other in kept):
