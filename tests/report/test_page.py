@@ -113,6 +113,13 @@ def test_refuses(study: Path, tmp_path: Path) -> None:
         ClipConfig(eye_width=15)
 
 
+_FIRST_CLAIM_IS_BARE = (
+    "(() => { const row = document.querySelector('#findings tbody tr'); row.scrollIntoView({block: 'center', behavior: 'instant'});"
+    " const box = row.getBoundingClientRect();"
+    " return [5, 40, 100].every(x => row.contains(document.elementFromPoint(box.left + x, box.top + 20))) })()"
+)
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page is not looked at in a browser")
 def test_in_a_browser(page: Path) -> None:
     with Browser() as browser:
@@ -122,6 +129,7 @@ def test_in_a_browser(page: Path) -> None:
             assert browser.errors() == []
             assert browser.requests() == []
             assert browser.ask("document.documentElement.scrollWidth") <= width
+            assert browser.ask(_FIRST_CLAIM_IS_BARE), "something lies over the first row of the findings"
             browser.ask("drawAll()")
             drawn = browser.ask(
                 "[...document.querySelectorAll('.plot')].map(p => [p.id, p.getBoundingClientRect().right,"
