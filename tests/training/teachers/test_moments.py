@@ -15,23 +15,24 @@ from vrodent.training.teachers.moments import Moments
 from vrodent.training.teachers.practice import PracticeConfig
 
 
-def _at_hand(env):
-    """World 0's rat with the orb at its palm, world 1's with the orb far off."""
-    arena = env.world_arenas[0]
+def _first_tap():
+    """Two worlds, the first just after a first tap, for its orb was put at the palm, and the action to stand."""
+    env = make("two_tap", num_worlds=2, seed=4, camera=False)
+    env.reset()
     palm = env.physics.fields.xpos[0, env.index.hands[0]]
+    arena = env.world_arenas[0]
     near = dataclasses.replace(arena, targets=np.tile(palm, (len(arena.targets), 1)))
     env.reset_to(np.arange(2), [near, env.world_arenas[1]])
+    stand = np.tile(env.standing_ctrl, (2, 1))
+    while int(env.step(stand).info.events.tap[0]) != 1:
+        assert env.physics.fields.time[0] < 0.2
+    return env, stand
 
 
 def test_a_moment_lived_again_goes_on_as_it_did():
     """The way on is the same within 0.1 mm and mrad over four steps: only the solver's warm start differs."""
-    env = make("two_tap", num_worlds=2, seed=4, camera=False)
-    env.reset()
-    _at_hand(env)
-    stand = np.tile(env.standing_ctrl, (2, 1))
+    env, stand = _first_tap()
     moments = Moments()
-    while int(env.step(stand).info.events.tap[0]) != 1:
-        assert env.physics.fields.time[0] < 0.2
     for _ in range(5):
         env.step(stand)
     moments.keep(env, 0, np.full(38, 0.25))
@@ -52,13 +53,8 @@ def test_a_moment_lived_again_goes_on_as_it_did():
 
 def test_a_sequence_lived_again_is_judged_by_its_own_clock():
     """The palm stays at the orb: a second tap counts as soon as the orb feels again, which is too soon, in both worlds alike."""
-    env = make("two_tap", num_worlds=2, seed=4, camera=False)
-    env.reset()
-    _at_hand(env)
-    stand = np.tile(env.standing_ctrl, (2, 1))
+    env, stand = _first_tap()
     moments = Moments()
-    while int(env.step(stand).info.events.tap[0]) != 1:
-        pass
     moments.keep(env, 0, np.zeros(38))
     moments.relive(env, np.array([1]), np.random.default_rng(0))
     steps = [0, 0]
