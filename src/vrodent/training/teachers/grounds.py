@@ -8,6 +8,7 @@ loses its gait.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,14 +20,13 @@ from vrodent.task.two_tap import TwoTap
 from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_terrain, platform_heights, terrain_heights
-from vrodent.training.teachers.moments import Moments
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 
 _CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
 _LOWEST = 0.2  # of the bowl's height, to begin with
 _TERRAINS = 64  # that slopes are practised on
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
-_SECOND_CHANCE = 60  # steps of an episode that begins after a first tap: the sequence lasts 45 more at most
+_RUN_UP = (0.1, 0.25)  # m from the torso to the edge ahead, where a moment before a gap is kept
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
 
@@ -81,9 +81,12 @@ class Corridor(PracticeGround):
     """A corridor whose gaps are scaled by the world's difficulty in [0, 1] of the release's."""
 
     ground = Ground.GAPS
+    second_chance_steps = 70  # for the gap and half the platform behind it, where the hind feet may still slip
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
+        self._kept_before = np.zeros(env.num_worlds, int)  # the platform at whose edge the last moment was kept
+        self._crossed_before = np.zeros(env.num_worlds, int)  # gaps, when the episode began
         self.limit = config.episode_steps * 8 // 5
         self.difficulty[:] = np.linspace(0.05, 0.5, env.num_worlds)  # all kinds of gaps from the first step: none is forgotten, none is far
         self._along = _Along(self.ground, platform_heights, env.num_worlds)
@@ -92,30 +95,71 @@ class Corridor(PracticeGround):
         """Gaps of the world's scale, a little easier at times; the rat on the first platform, roughly along it."""
         task = self.env.task
         assert isinstance(task, Gaps)
-        scale = max(self.difficulty[world] - 0.1 * self.rng.integers(0, 2), 0.01)
         count = task.max_platforms - 1
-        lengths = np.stack([self.rng.uniform(0.4, 0.8, count), np.maximum(self.rng.uniform(0.05, 0.2, count) * scale, 1e-3)], axis=1)
+        lengths = np.stack([self.rng.uniform(0.4, 0.8, count), self._gaps(world, count)], axis=1)
         arena = task.arena(lengths, self.env.model)
         qpos = turned(self.env.model.qpos0, (self.rng.uniform(4.5, 5.8), 0.0, 0.0), self.rng.uniform(-0.3, 0.3))
         return Arena(**{**{name: getattr(arena, name) for name in arena.__dataclass_fields__}, "qpos": qpos})
+
+    def _gaps(self, world: int, count: int) -> np.ndarray:
+        """(gap,) m, of the world's scale or a little narrower."""
+        scale = max(self.difficulty[world] - 0.1 * self.rng.integers(0, 2), 0.01)
+        return np.maximum(self.rng.uniform(0.05, 0.2, count) * scale, 1e-3)
+
+    def again(self, world: int, arena: Arena) -> Arena:
+        """The gaps ahead as wide as this world's are: the same run-up to another leap."""
+        here = int(self._platform(arena.geom_pos[:, 0], arena.geom_size[:, 0], arena.qpos[0]))
+        ahead = int((arena.geom_rgba[:, 3] > 0.0).sum()) - here - 1
+        pos = arena.geom_pos.copy()
+        half = arena.geom_size[here : here + ahead + 1, 0]
+        steps = half[:-1] + self._gaps(world, ahead) + half[1:]
+        pos[here + 1 : here + 1 + ahead, 0] = pos[here, 0] + np.cumsum(steps)
+        return replace(arena, geom_pos=pos)
+
+    @staticmethod
+    def _platform(centre: np.ndarray, half: np.ndarray, x: float | np.ndarray) -> np.ndarray:
+        """The number of the last platform that begins before x."""
+        return (np.expand_dims(x, -1) > centre - half).sum(axis=-1) - 1
 
     def guide_of(self) -> Guide:
         """Straight on."""
         return self._along
 
+    def step(self, action: np.ndarray) -> GroundStep:
+        """As everywhere, keeping moments of running up to an edge, one a gap."""
+        last = super().step(action)
+        x = self.env.physics.fields.xpos[:, self.env.index.torso, 0]
+        centre, half = self.env.arenas.geom_pos[:, :, 0], self.env.arenas.geom_size[:, :, 0]
+        platform = self._platform(centre, half, x)
+        everyone = np.arange(len(x))
+        left = (centre + half)[everyone, platform] - x
+        running = (platform > self._kept_before) & (left > _RUN_UP[0]) & (left < _RUN_UP[1]) & (last.tracking > 0.3)
+        for world in np.flatnonzero(running & ~last.terminated):
+            self.moments.keep(self.env, int(world), action[world])
+        self._kept_before = np.where(running, platform, self._kept_before)
+        return last
+
     def begin(self, ids: np.ndarray) -> None:
         """A speed, the faster the wider the gaps: nobody crosses 20 cm at a walk."""
         top = self.top_speed[ids]
         self._along.speed[ids] = self.rng.uniform(np.minimum(0.3 + 0.4 * self.difficulty[ids], top - 0.1), top)
+        self._crossed_before[ids] = self.env.progress.gaps_crossed[ids]
+        self._kept_before[ids] = np.where(self.second_chance[ids], self._crossed_before[ids] + 1, 0)
 
     def lost(self) -> np.ndarray:
         """A paw is in a gap."""
         return self.env.physics.fields.xpos[:, self.env.index.end_effectors, 2].min(axis=1) < self.config.pit
 
     def grow(self, world: int, fell: bool) -> None:
-        """Wider gaps after three crossed without a fall or five with one; narrower after a fall at the first or second."""
-        crossed = int(self.env.progress.gaps_crossed[world])
-        if (crossed >= 3 and not fell) or crossed >= 5:
+        """Wider gaps after three crossed without a fall or five with one; narrower after a fall at the first or second.
+
+        A second chance is one leap: a fall weighs as two that succeed, so that two of three do.
+        """
+        crossed = int(self.env.progress.gaps_crossed[world] - self._crossed_before[world])
+        if self.second_chance[world]:
+            change = -0.02 if fell else 0.01 * (crossed > 0)
+            self.difficulty[world] = np.clip(self.difficulty[world] + change, 0.01, 1.0)
+        elif (crossed >= 3 and not fell) or crossed >= 5:
             self.difficulty[world] = min(1.0, self.difficulty[world] + (0.1 if crossed >= 5 and not fell else 0.05))
         elif fell and crossed < 2:
             self.difficulty[world] = max(0.01, self.difficulty[world] - 0.025)
@@ -225,6 +269,7 @@ class Orbs(PracticeGround):
     """
 
     ground = Ground.TAP
+    second_chance_steps = 60  # the sequence lasts 45 more at most
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
@@ -232,18 +277,6 @@ class Orbs(PracticeGround):
         self.distance = np.full(env.num_worlds, 0.15)
         self.touched, self.touched_twice = np.zeros(env.num_worlds, int), np.zeros(env.num_worlds, int)
         self._guide = TwoTapGuide()
-        self._moments, self._second_chance = Moments(), np.zeros(env.num_worlds, bool)
-
-    def reset(self, ids: np.ndarray) -> None:
-        """Start episodes, some where others got to."""
-        again = self.rng.random(len(ids)) < (self.config.second_chances if len(self._moments) else 0.0)
-        self._second_chance[ids] = again
-        if not again.all():
-            super().reset(ids[~again])
-        if again.any():
-            chosen = ids[again]
-            self.previous_action[chosen] = self._moments.relive(self.env, chosen, self.rng)
-            self.steps[chosen], self.tracking_sum[chosen] = self.limit - _SECOND_CHANCE, 0.0
 
     def arena(self, world: int) -> Arena:
         """A walk of orbs from the origin."""
@@ -268,7 +301,7 @@ class Orbs(PracticeGround):
 
         With height growing by first taps alone the rat went on to ever higher orbs, hopped at each once, and never learned to come again.
         """
-        if self._second_chance[world]:
+        if self.second_chance[world]:
             pass
         elif self.touched_twice[world] >= 1 or self.touched[world] >= 6:
             self.difficulty[world] = min(1.0, self.difficulty[world] + 0.06 * np.clip(self.touched_twice[world], 1, 3))
@@ -283,7 +316,7 @@ class Orbs(PracticeGround):
         """As everywhere, counting touches."""
         last = super().step(action)
         for world in np.flatnonzero(last.taps == 1):
-            self._moments.keep(self.env, int(world), action[world])
+            self.moments.keep(self.env, int(world), action[world])
         self.touched += last.taps == 1
         self.touched_twice += last.taps == 2
         return last

@@ -10,6 +10,7 @@ import numpy as np
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide
+from vrodent.training.teachers.moments import Moments
 from vrodent.training.teachers.privileged import observe
 from vrodent.training.teachers.shaping import ShapingConfig, shape
 
@@ -26,7 +27,7 @@ class PracticeConfig:
         pit: m, height of a paw below which a corridor episode ends; sooner than in the task, but a paw that slips may be pulled out.
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
         physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
-        second_chances: share of the episodes with orbs that begin just after a first tap, see `moments`.
+        second_chances: share of the episodes that begin just before a gap, or with orbs just after a first tap; see `moments`.
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
         shaping: weights of the reward.
     """
@@ -48,7 +49,7 @@ class PracticeConfig:
         if self.physics not in ("training", "reference"):
             raise ValueError(f"physics must be 'training' or 'reference', got {self.physics!r}.")
         if not 0 <= self.second_chances < 1:
-            raise ValueError(f"second_chances must be a share in [0, 1), got {self.second_chances}: first taps must come from somewhere.")
+            raise ValueError(f"second_chances must be a share in [0, 1), got {self.second_chances}: moments must come from somewhere.")
         if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
             raise ValueError(f"levels must be two difficulties in [0, 1], the lower first; got {self.levels}.")
 
@@ -63,6 +64,7 @@ class PracticeGround:
     """
 
     ground: Ground
+    second_chance_steps = 0  # of an episode that begins from a moment kept; 0 where none is
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         self.env, self.rng, self.config = env, rng, config
@@ -73,6 +75,7 @@ class PracticeGround:
         self.tracking_sum = np.zeros(worlds)
         self.top_speed = np.full(worlds, 0.65)
         self.difficulty = np.zeros(worlds)
+        self.moments, self.second_chance = Moments(), np.zeros(worlds, bool)
 
     # What a ground decides -----------------------------------------------------------------------------------------------------
 
@@ -93,15 +96,30 @@ class PracticeGround:
     def advance(self) -> None:
         """Change instructions during an episode."""
 
+    def again(self, world: int, arena: Arena) -> Arena:
+        """The arena in which a moment, with its own, is lived again in a world."""
+        return arena
+
     # What all grounds do ---------------------------------------------------------------------------------------------------------
 
     def reset(self, ids: np.ndarray) -> None:
-        """Start episodes."""
+        """Start episodes, some where others got to."""
+        possible = self.second_chance_steps > 0 and len(self.moments) > 0 and self.config.second_chances > 0.0
+        again = self.rng.random(len(ids)) < self.config.second_chances if possible else np.zeros(len(ids), bool)
+        self.second_chance[ids] = again
+        if not again.all():
+            self._anew(ids[~again])
+        if again.any():
+            chosen = ids[again]
+            self.previous_action[chosen] = self.moments.relive(self.env, chosen, self.rng, self.again)
+            self.steps[chosen] = self.limit - self.second_chance_steps
+        self.tracking_sum[ids] = 0.0
+        self.begin(ids)
+
+    def _anew(self, ids: np.ndarray) -> None:
         self.env.reset_to(ids, [self._disturbed(self.arena(int(world))) for world in ids])
         self.steps[ids] = self.rng.integers(0, self.limit // 2, len(ids))
         self.previous_action[ids] = 0.0
-        self.tracking_sum[ids] = 0.0
-        self.begin(ids)
 
     def _disturbed(self, arena: Arena) -> Arena:
         qpos = arena.qpos.copy()
@@ -150,7 +168,7 @@ class PracticeGround:
         if not ids.size:
             return last.observation
         for world in ids:
-            if self.steps[world] > 150:
+            if self.steps[world] > 150 and not self.second_chance[world]:
                 share = self.tracking_sum[world] / self.steps[world]
                 low, high = self.config.top_speed
                 step = 0.04 if share > 0.5 else -0.02 if share < 0.3 else 0.0

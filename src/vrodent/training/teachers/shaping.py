@@ -49,13 +49,15 @@ def _upright(at: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.clip((np.minimum(torso, pelvis) - 0.3) / 0.6, 0.0, 1.0), torso, pelvis
 
 
-def _tracking(at: Pose, guidance: Guidance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share of the told speed, facing of the heading, and sideways speed, each (world,)."""
+def _tracking(at: Pose, guidance: Guidance, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share of the told speed, facing of the heading, and sideways speed, each (world,). Before gaps, who is faster than told is not wrong:
+    a leap is."""
     cos, sin = np.cos(guidance.heading), np.sin(guidance.heading)
     along = cos * at.velocity[:, 0] + sin * at.velocity[:, 1]
     aside = -sin * at.velocity[:, 0] + cos * at.velocity[:, 1]
     moving = guidance.speed > _STILL
-    off = np.abs(along - guidance.speed) / np.maximum(guidance.speed, 0.1)
+    short = guidance.speed - along
+    off = (np.maximum(short, 0.0) if ground is Ground.GAPS else np.abs(short)) / np.maximum(guidance.speed, 0.1)
     still = np.linalg.norm(at.velocity[:, :2], axis=1) / 0.3
     share = np.clip(1.0 - np.where(moving, off, still), 0.0, 1.0)
     facing = np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0)
@@ -94,7 +96,7 @@ def shape(
     """
     at = pose(env.physics.fields, env.index)
     upright, torso, pelvis = _upright(at)
-    share, facing, aside = _tracking(at, guidance)
+    share, facing, aside = _tracking(at, guidance, ground)
     tracking = share * upright * facing
     cost = config.action_rate * (action_change**2).mean(axis=1) + config.sideways * np.abs(aside)
     if ground is Ground.TAP:
