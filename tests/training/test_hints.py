@@ -65,6 +65,32 @@ def test_rows_that_do_not_count_are_left_out(agent, make_unrolls):
     assert term(other) == term(batch.hint) != term(changed)
 
 
+@pytest.mark.parametrize("weight", [1.0, 7.0])
+def test_rows_after_a_first_touch_count_as_often_as_told(agent, make_unrolls, weight):
+    """Against a sum over rows by hand, in which such a row occurs `weight` times; single precision, hence 1e-5."""
+    batch = make_unrolls(agent.config)
+    touched = (np.arange(batch.acted.size).reshape(batch.acted.shape) % 3 == 0).astype(np.float32)
+    batch = batch._replace(hint=np.stack([touched, 1.0 - touched, np.zeros_like(touched)], axis=-1).astype(np.float32))
+    head, config = HintHead(agent.config.core_size, 3, seed=0), LossConfig(policy_weight=0.0, hint_weight=1.0, touched_weight=weight)
+    rows = _time_first(batch)
+    report = unroll_loss(config, agent, None, initial_duals(config.vmpo, 2), initial_statistics(2), rows, TASK, 0, head)[1].report
+    output, _ = agent.unroll({"proprioception": rows.proprioception, "egocentric": rows.egocentric}, rows.memory, rows.reset > 0.0)
+    spread, foretold = config.teaching.spread, np.asarray(head(output.core[:-1]))
+    taught, hinted, squared = [], [], []
+    for time, world in zip(*np.nonzero(np.asarray(rows.acted)), strict=True):
+        times = weight if rows.hint[time, world, 0] else 1.0
+        off = np.asarray(output.mean[time, world] - rows.teacher_mean[time, world])
+        width = np.asarray(output.log_std[time, world]) - np.log(spread)
+        taught.append((times, 0.5 * np.sum((off / spread) ** 2 + width**2)))
+        hinted.append((times, 0.5 * np.sum((foretold[time, world] - rows.hint[time, world]) ** 2)))
+        if rows.hint[time, world, 0]:
+            squared.append((int(TASK[world]), np.mean(off**2)))
+    for found, pairs in ((report.teaching, taught), (report.hint, hinted)):
+        np.testing.assert_allclose(found, sum(t * x for t, x in pairs) / sum(t for t, _ in pairs), rtol=1e-5)
+    expected = [np.sqrt(np.mean([x for task, x in squared if task == number])) for number in (0, 1)]
+    np.testing.assert_allclose(report.touched_distance, expected, rtol=1e-5)
+
+
 def test_a_core_learns_to_remember_what_was_told_when_it_could_be_seen(small_config):
     """A sign is seen in the first row only and must be foretold in all: who remembers nothing cannot do better than 1 from row 1 on."""
     agent, rng = Agent(small_config(), seed=3), np.random.default_rng(0)

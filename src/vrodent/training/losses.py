@@ -13,6 +13,7 @@ from vrodent.training.gaussian import Gaussian, log_prob
 from vrodent.training.hints import HintHead, hint_error
 from vrodent.training.kickstart import TeachingConfig, teaching_loss, teaching_weight
 from vrodent.training.popart import TargetStatistics, deviation, unnormalise
+from vrodent.training.teachers.privileged import TOUCHED_ONCE
 from vrodent.training.unroll import Unroll
 from vrodent.training.vmpo import Duals, VmpoConfig, vmpo_loss
 from vrodent.training.vtrace import vtrace_targets
@@ -38,6 +39,8 @@ class LossConfig:
         teaching: of the teachers.
         task_teaching: factor of the teaching term per task, in the order of the tasks; empty is 1 for all.
         hint_weight: of foretelling from the core what the teacher is told.
+        touched_weight: how much more than others the rows count, in teaching and hints, where an orb has been touched once. They are few in
+            a hundred and decide whether it is touched again: counted as all others, they were the last to be learned.
     """
 
     gamma: float = 0.99
@@ -52,11 +55,12 @@ class LossConfig:
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
     task_teaching: tuple[float, ...] = ()
     hint_weight: float = 0.0
+    touched_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gamma < 1.0:
             raise ValueError(f"loss.gamma must be in [0, 1), but is {self.gamma}.")
-        for name in ("clip_rho", "clip_c"):
+        for name in ("clip_rho", "clip_c", "touched_weight"):
             if getattr(self, name) <= 0.0:
                 raise ValueError(f"loss.{name} must be positive, but is {getattr(self, name)}.")
         for name in ("value_weight", "policy_weight", "burn_in", "hint_weight"):
@@ -80,6 +84,7 @@ class LossReport(NamedTuple):
         teaching_distance: root mean square difference of the student's and the teacher's mean action, in units of action; NaN untaught.
         deviation: mean standard deviation of the policy, in units of action.
         hint_distance: root mean square error of the hints foretold; NaN where there are none.
+        touched_distance: teaching_distance in the rows where an orb has been touched once; NaN where there are none.
     """
 
     value: jax.Array
@@ -98,6 +103,7 @@ class LossReport(NamedTuple):
     teaching_distance: jax.Array
     deviation: jax.Array
     hint_distance: jax.Array
+    touched_distance: jax.Array
 
 
 class LossOutput(NamedTuple):
@@ -153,10 +159,11 @@ def unroll_loss(
         actor = vmpo_loss(config.vmpo, duals, task, advantage, weight, counted, unroll.action, policy, held)
         terms |= {name: config.policy_weight * getattr(actor, name) for name in ("policy", "temperature", "penalty", "dual")}
         divergences = {name: getattr(actor, name) for name in divergences}
-    terms["teaching"], distance = _teaching(config, rows, update)
+    terms["teaching"], distance, touched = _teaching(config, rows, update)
     terms["hint"], missed = _hint(config, rows, hint_head, output.core[:-1])
     spread = rows.by_task(jnp.mean(jnp.exp(policy.log_std), axis=-1))
-    report = LossReport(**terms, **divergences, **critic, teaching_distance=distance, deviation=spread, hint_distance=missed)
+    distances = {"teaching_distance": distance, "touched_distance": touched, "hint_distance": missed}
+    report = LossReport(**terms, **divergences, **critic, **distances, deviation=spread)
     return jnp.sum(jnp.stack(list(terms.values()))), LossOutput(jax.lax.stop_gradient(report), target, counted)
 
 
@@ -172,8 +179,22 @@ class _Rows(NamedTuple):
 
     def by_task(self, x: jax.Array) -> jax.Array:
         """Means (task,) over each task's rows that count, NaN for a task without any."""
-        member = jax.nn.one_hot(self.task, self.statistics.mean.shape[0], axis=0)[:, None, :] * self.counted
+        return self.by_task_where(x, self.counted)
+
+    def by_task_where(self, x: jax.Array, weight: jax.Array) -> jax.Array:
+        """Means (task,) weighted by (time, world)."""
+        member = jax.nn.one_hot(self.task, self.statistics.mean.shape[0], axis=0)[:, None, :] * weight
         return jnp.sum(member * x, axis=(1, 2)) / jnp.sum(member, axis=(1, 2))
+
+    @property
+    def touched(self) -> jax.Array:
+        """(time, world), 1 where a row counts and an orb has been touched once."""
+        told = self.unroll.hint
+        return self.counted * told[..., TOUCHED_ONCE] if told.shape[-1] >= -TOUCHED_ONCE else jnp.zeros_like(self.counted)
+
+    def stressed(self, config: LossConfig) -> jax.Array:
+        """(time, world), how much each row counts in what is taught."""
+        return self.counted if config.touched_weight == 1.0 else self.counted + (config.touched_weight - 1.0) * self.touched
 
 
 def _critic(
@@ -202,16 +223,18 @@ def _critic(
     return loss, target, advantage / scale, report
 
 
-def _teaching(config: LossConfig, rows: _Rows, update: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The teaching term, weighted, and the distance (task,) of the student's mean actions from the teacher's."""
+def _teaching(config: LossConfig, rows: _Rows, update: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The teaching term, weighted; distances (task,) of the student's mean actions from the teacher's: in all rows; after first touches."""
     unroll, num_tasks = rows.unroll, rows.statistics.mean.shape[0]
     if not unroll.teacher_mean.shape[-1]:
-        return jnp.zeros(()), jnp.full(num_tasks, jnp.nan)
+        unknown = jnp.full(num_tasks, jnp.nan)
+        return jnp.zeros(()), unknown, unknown
     teacher = Gaussian(unroll.teacher_mean, unroll.teacher_log_std)
     factor = jnp.asarray(config.task_teaching or (1.0,) * num_tasks)[rows.task]
     divergence = teaching_loss(config.teaching, teacher, rows.policy) * factor
-    distance = jnp.sqrt(rows.by_task(jnp.mean((rows.policy.mean - teacher.mean) ** 2, axis=-1)))
-    return teaching_weight(config.teaching, update) * _mean(divergence, rows.counted), distance
+    squared = jnp.mean((rows.policy.mean - teacher.mean) ** 2, axis=-1)
+    distance, touched = jnp.sqrt(rows.by_task(squared)), jnp.sqrt(rows.by_task_where(squared, rows.touched))
+    return teaching_weight(config.teaching, update) * _mean(divergence, rows.stressed(config)), distance, touched
 
 
 def _hint(config: LossConfig, rows: _Rows, head: HintHead | None, core: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -220,7 +243,7 @@ def _hint(config: LossConfig, rows: _Rows, head: HintHead | None, core: jax.Arra
         return jnp.zeros(()), jnp.full_like(rows.statistics.mean, jnp.nan)
     error = hint_error(head, core, rows.unroll.hint)
     distance = jnp.sqrt(rows.by_task(2.0 * error / rows.unroll.hint.shape[-1]))
-    return config.hint_weight * _mean(error, rows.counted), distance
+    return config.hint_weight * _mean(error, rows.stressed(config)), distance
 
 
 def _importance_ratio(config: LossConfig, rows: _Rows) -> jax.Array:
@@ -232,5 +255,5 @@ def _importance_ratio(config: LossConfig, rows: _Rows) -> jax.Array:
     return jax.lax.stop_gradient(jnp.exp(bounded)) * rows.unroll.acted
 
 
-def _mean(x: jax.Array, mask: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.where(mask > 0.0, x, 0.0)) / jnp.maximum(jnp.sum(mask), 1.0)
+def _mean(x: jax.Array, weight: jax.Array) -> jax.Array:
+    return jnp.sum(weight * jnp.where(weight > 0.0, x, 0.0)) / jnp.maximum(jnp.sum(weight), 1.0)

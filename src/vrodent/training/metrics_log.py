@@ -16,7 +16,7 @@ from vrodent.training.learner import UpdateReport
 TERMS = ("value", "policy", "temperature", "penalty", "dual", "teaching", "hint")
 BY_TASK = (
     "importance_ratio", "explained", "mean_value", "mean_reward", "kl_mean", "kl_covariance", "teaching_distance", "deviation",
-    "hint_distance",
+    "hint_distance", "touched_distance",
 )  # fmt: skip
 SPEED = ("seconds", "updates_per_second", "steps_per_second", "samples_per_insert", "skipped_updates", "rollbacks", "gradient_norm")
 EPISODE = ("return", "length", "episodes", "terminated", "diverged")

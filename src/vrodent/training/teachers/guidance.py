@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
+import mujoco
 import numpy as np
 
 from vrodent.body import RatIndex
@@ -84,6 +85,19 @@ def pose(fields: Any, index: RatIndex) -> Pose:
 def hand_distance(fields: Any, index: RatIndex, target: np.ndarray) -> np.ndarray:
     """(world,) m from the centre of the nearer palm to target (world, 3). Fingers do not count: they do not feel an orb that has moved."""
     return np.linalg.norm(fields.geom_xpos[:, index.palm_geoms] - target[:, None], axis=2).min(axis=1)
+
+
+def facing_eye(env: CpuSimulation, target: np.ndarray) -> np.ndarray:
+    """(world,) cosine between the axis of the egocentric camera and the direction from it to target (world, 3) m."""
+    model, fields, camera = env.model, env.physics.fields, env.index.camera
+    body = int(model.cam_bodyid[camera])
+    rotation = fields.xmat[:, body].reshape(-1, 3, 3)
+    eye = fields.xpos[:, body] + rotation @ model.cam_pos[camera]
+    inward = np.zeros(9)
+    mujoco.mju_quat2Mat(inward, model.cam_quat[camera])
+    axis = -rotation @ inward.reshape(3, 3)[:, 2]
+    offset = target - eye
+    return (axis * offset).sum(axis=1) / np.maximum(np.linalg.norm(offset, axis=1), 1e-6)
 
 
 def no_target(worlds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -26,6 +26,10 @@ TOLD = slice(PREVIOUS_ACTION.stop, OBSERVATION_SIZE)
 """What in it the rat does not feel: instructions, the ground's shape, the situation and the target."""
 
 
+TOUCHED_ONCE = -3
+"""Where in it, from its end, it says 1 if an orb has been touched once and is to be touched again: before phase 2 and the timer."""
+
+
 def _scaled_senses(env: CpuSimulation, height: np.ndarray) -> np.ndarray:
     """Proprioception in numbers of order one, its height measured from the ground below (height (world,) m)."""
     felt = proprioception(env.physics.fields, env.index).copy()

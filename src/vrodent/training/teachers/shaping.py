@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vrodent.simulation import CpuSimulation
-from vrodent.training.teachers.guidance import Ground, Guidance, Pose, hand_distance, pose
+from vrodent.training.teachers.guidance import Ground, Guidance, Pose, facing_eye, hand_distance, pose
 
 _STILL = 0.08  # m/s; slower instructions mean: stand
 _NEAR_TARGET = 0.15  # m in the plane; nearer, the rat rears instead of walking
 _TOUCHING = 0.03  # m between orb and palm, where they touch
+_EDGE, _WITHIN = 0.4, 0.8  # cosines: of an orb 5 cm away whose limb enters the picture, 80 degrees wide; and of one that is half in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class ShapingConfig:
         sideways: cost per m/s of sideways drift.
         tap: for the first touch of a target.
         second_tap: for the second touch in time.
+        gaze: for looking at an orb near by, and for touches that are seen, which then count up to 1 + gaze times. What is touched is not
+            felt: the orb tells by its colour. A teacher is told; one that looked elsewhere could not be imitated after a first tap.
     """
 
     upright: float = 0.1
@@ -33,6 +36,7 @@ class ShapingConfig:
     sideways: float = 0.05
     tap: float = 12.0
     second_tap: float = 40.0
+    gaze: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,11 @@ def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray) 
     return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * closer, between], 0.05 + 0.35 * upright)
 
 
+def _seen(cosine: np.ndarray) -> np.ndarray:
+    """Share in [0, 1] that an orb near by is seen, for the cosine of its direction: half of it is a slope from behind the head."""
+    return 0.25 * (1.0 + cosine) + 0.5 * np.clip((cosine - _EDGE) / (_WITHIN - _EDGE), 0.0, 1.0)
+
+
 def shape(
     env: CpuSimulation, ground: Ground, guidance: Guidance, action_change: np.ndarray, taps: np.ndarray, config: ShapingConfig
 ) -> Progress:
@@ -107,6 +116,10 @@ def shape(
         rearing = config.upright * (np.clip(pelvis, 0.0, 1.0) + np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0))
         rearing = rearing + _tap_shaping(distance, guidance, upright)
         bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0)
+        if config.gaze > 0.0:
+            seen = _seen(facing_eye(env, guidance.target))
+            rearing = rearing + config.gaze * seen * (guidance.phase != 2)
+            bonus = bonus * (1.0 + config.gaze * seen)
         return Progress(
             reward=np.where(far, walking, rearing) + bonus - cost, tracking=tracking, fallen=(torso < -0.1) | (pelvis < 0.1)
         )

@@ -1,0 +1,77 @@
+"""What the shaped reward prefers: looking at what is touched, and leaping where there is a gap."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+
+from vrodent.simulation import make
+from vrodent.training.teachers.guidance import Ground, Guidance, facing_eye, no_target
+from vrodent.training.teachers.shaping import ShapingConfig, shape
+
+
+def _postures(num_worlds: int, seed: int):
+    """Rats in random postures anywhere."""
+    env = make("two_tap", num_worlds=num_worlds, camera=False)
+    env.reset()
+    rng = np.random.default_rng(seed)
+    fields = env.physics.fields
+    fields.qpos[:, :3] = rng.uniform(-1.0, 1.0, (num_worlds, 3))
+    quat = rng.normal(size=(num_worlds, 4))
+    fields.qpos[:, 3:7] = quat / np.linalg.norm(quat, axis=1, keepdims=True)
+    fields.qpos[:, 7:] += rng.uniform(-0.3, 0.3, fields.qpos[:, 7:].shape)
+    fields.forward()
+    return env, rng
+
+
+def test_the_eye_is_where_mujoco_has_the_camera():
+    """The same cosine as with the camera frame that MuJoCo computes: both are double precision."""
+    env, rng = _postures(6, seed=1)
+    target = env.physics.fields.qpos[:, :3] + rng.uniform(-0.2, 0.2, (6, 3))
+    found = facing_eye(env, target)
+    data, camera = mujoco.MjData(env.model), env.index.camera
+    for world in range(6):
+        data.qpos[:] = env.physics.fields.qpos[world]
+        mujoco.mj_kinematics(env.model, data)
+        mujoco.mj_camlight(env.model, data)
+        offset = target[world] - data.cam_xpos[camera]
+        axis = -data.cam_xmat[camera].reshape(3, 3)[:, 2]  # a camera of MuJoCo looks along its negative z
+        assert found[world] == pytest.approx(axis @ offset / np.linalg.norm(offset), abs=1e-9)
+
+
+@pytest.mark.parametrize(("phase", "tap"), [(0, 0), (1, 0), (2, 0), (1, 1), (2, 2)])
+def test_an_orb_that_is_seen_is_worth_more_than_one_behind_the_head(phase, tap):
+    """Only what gaze adds is compared: nothing while the next orb is awaited, but for the touch itself."""
+    env, _ = _postures(2, seed=2)
+    fields, camera = env.physics.fields, env.index.camera
+    body = int(env.model.cam_bodyid[camera])
+    eye, rotation = fields.xpos[:, body], fields.xmat[:, body].reshape(2, 3, 3)
+    inward = np.zeros(9)
+    mujoco.mju_quat2Mat(inward, env.model.cam_quat[camera])
+    along = -rotation @ inward.reshape(3, 3)[:, 2]
+    eye = eye + rotation @ env.model.cam_pos[camera]
+    target = eye + 0.05 * along * np.array([[1.0], [-1.0]])
+    told = Guidance(np.zeros(2), np.zeros(2), target, np.full(2, phase), np.zeros(2))
+    rewards = [
+        shape(env, Ground.TAP, told, np.zeros((2, 38)), np.full(2, tap), ShapingConfig(gaze=gaze, tap=8.0, second_tap=16.0)).reward
+        for gaze in (0.0, 1.0)
+    ]
+    gained = rewards[1] - rewards[0]
+    per_step, per_tap = float(phase != 2), {0: 0.0, 1: 8.0, 2: 16.0}[tap]
+    np.testing.assert_allclose(gained, [per_step + per_tap, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("ground", "worth"), [(Ground.GAPS, True), (Ground.FLAT, False)])
+def test_who_is_faster_than_told_is_right_only_before_gaps(ground, worth):
+    env = make("two_tap", num_worlds=2, camera=False)
+    env.reset()
+    fields = env.physics.fields
+    fields.qpos[:, :7] = [0, 0, 0, 1, 0, 0, 0]
+    fields.qvel[:] = 0.0
+    fields.qvel[:, 0] = 0.5, 0.8
+    fields.forward()
+    told = Guidance(np.zeros(2), np.full(2, 0.5), *no_target(2))
+    tracking = shape(env, ground, told, np.zeros((2, 38)), np.zeros(2, int), ShapingConfig()).tracking
+    assert tracking[0] > 0.9
+    assert (tracking[1] == pytest.approx(tracking[0])) == worth
