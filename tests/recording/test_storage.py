@@ -128,7 +128,9 @@ def test_another_process_at_work_is_left_alone(tmp_path):
 
 
 def test_an_interrupt_leaves_nothing(tmp_path):
-    child = _child(tmp_path / "session", during="print(1, flush=True); time.sleep(60)")
+    # A shell that runs tests in the background has them ignore interrupts, and their children after them.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    child = _child(tmp_path / "session", before=heeding, during="print(1, flush=True); time.sleep(60)")
     _wait_for(tmp_path, ".session.partial-*/data")
     assert child.stdout is not None
     child.stdout.readline()
