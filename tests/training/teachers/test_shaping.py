@@ -42,7 +42,7 @@ def test_the_eye_is_where_mujoco_has_the_camera():
 
 @pytest.mark.parametrize(("phase", "tap"), [(0, 0), (1, 0), (2, 0), (1, 1), (2, 2)])
 def test_an_orb_that_is_seen_is_worth_more_than_one_behind_the_head(phase, tap):
-    """Only what gaze adds is compared: nothing while the next orb is awaited, but for the touch itself."""
+    """Behind the head that share of reaching and touching is lost, straight ahead nothing; awaiting the next orb is paid in any case."""
     env, _ = _postures(2, seed=2)
     fields, camera = env.physics.fields, env.index.camera
     body = int(env.model.cam_bodyid[camera])
@@ -53,13 +53,23 @@ def test_an_orb_that_is_seen_is_worth_more_than_one_behind_the_head(phase, tap):
     eye = eye + rotation @ env.model.cam_pos[camera]
     target = eye + 0.05 * along * np.array([[1.0], [-1.0]])
     told = Guidance(np.zeros(2), np.zeros(2), target, np.full(2, phase), np.zeros(2))
-    rewards = [
-        shape(env, Ground.TAP, told, np.zeros((2, 38)), np.full(2, tap), ShapingConfig(gaze=gaze, tap=8.0, second_tap=16.0)).reward
-        for gaze in (0.0, 1.0)
-    ]
-    gained = rewards[1] - rewards[0]
-    per_step, per_tap = float(phase != 2), {0: 0.0, 1: 8.0, 2: 16.0}[tap]
-    np.testing.assert_allclose(gained, [per_step + per_tap, 0.0], atol=1e-6)
+    unmoved = np.zeros((2, 38))
+
+    def reward(tap: int, **weights: float) -> np.ndarray:
+        return shape(env, Ground.TAP, told, unmoved, np.full(2, tap), ShapingConfig(tap=8.0, second_tap=16.0, **weights)).reward
+
+    lost = reward(tap) - reward(tap, gaze=0.75)
+    assert lost[0] == pytest.approx(0.0, abs=1e-6)
+    paid = reward(tap)[1] - reward(0)[1]
+    reaching = reward(0)[1] - reward(0, gaze=1.0)[1]
+    assert paid == pytest.approx({0: 0.0, 1: 8.0, 2: 16.0}[tap])
+    assert (reaching > 0.01) == (phase != 2)
+    assert lost[1] == pytest.approx(0.75 * (paid + reaching))
+
+
+def test_a_share_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="gaze must be a share"):
+        ShapingConfig(gaze=1.5)
 
 
 @pytest.mark.parametrize(("ground", "worth"), [(Ground.GAPS, True), (Ground.FLAT, False)])

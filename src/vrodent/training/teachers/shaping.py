@@ -26,8 +26,8 @@ class ShapingConfig:
         sideways: cost per m/s of sideways drift.
         tap: for the first touch of a target.
         second_tap: for the second touch in time.
-        gaze: for looking at an orb near by, and for touches that are seen, which then count up to 1 + gaze times. What is touched is not
-            felt: the orb tells by its colour. A teacher is told; one that looked elsewhere could not be imitated after a first tap.
+        gaze: share of what reaching for an orb and touching it earn that is earned only as far as the rat sees it. A touch is not felt: the
+            orb tells of it by its colour. A teacher is told; one that looked elsewhere could not be imitated after a first tap.
     """
 
     upright: float = 0.1
@@ -37,6 +37,10 @@ class ShapingConfig:
     tap: float = 12.0
     second_tap: float = 40.0
     gaze: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gaze <= 1:
+            raise ValueError(f"gaze must be a share in [0, 1], got {self.gaze}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +118,9 @@ def shape(
         distance = hand_distance(env.physics.fields, env.index, guidance.target)
         walking = config.upright * upright + 0.4 * tracking + 0.2 * np.exp(-8.0 * distance)
         rearing = config.upright * (np.clip(pelvis, 0.0, 1.0) + np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0))
-        rearing = rearing + _tap_shaping(distance, guidance, upright)
-        bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0)
-        if config.gaze > 0.0:
-            seen = _seen(facing_eye(env, guidance.target))
-            rearing = rearing + config.gaze * seen * (guidance.phase != 2)
-            bonus = bonus * (1.0 + config.gaze * seen)
+        earned = 1.0 - config.gaze * (1.0 - _seen(facing_eye(env, guidance.target)))
+        rearing = rearing + _tap_shaping(distance, guidance, upright) * np.where(guidance.phase == 2, 1.0, earned)
+        bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0) * earned
         return Progress(
             reward=np.where(far, walking, rearing) + bonus - cost, tracking=tracking, fallen=(torso < -0.1) | (pelvis < 0.1)
         )
