@@ -67,9 +67,32 @@ def test_an_orb_that_is_seen_is_worth_more_than_one_behind_the_head(phase, tap):
     assert lost[1] == pytest.approx(0.75 * (paid + reaching))
 
 
+def test_who_presses_is_drawn_into_the_orb_and_then_out_of_it():
+    """A palm at the orb's centre against one 4 cm off: better while pressing, worse from then until 0.4 s, better again for the second."""
+    env, _ = _postures(2, seed=3)
+    fields = env.physics.fields
+    palms = fields.geom_xpos[:, env.index.palm_geoms]
+    outward = palms[:, 0] - palms[:, 1]
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+
+    def reward(target: np.ndarray, time: float, press: float) -> np.ndarray:
+        told = Guidance(np.zeros(2), np.zeros(2), target, np.ones(2, int), np.full(2, time))
+        return shape(env, Ground.TAP, told, np.zeros((2, 38)), np.zeros(2, int), ShapingConfig(press=press)).reward
+
+    def advantage(time: float, press: float) -> float:
+        return float((reward(palms[:, 0], time, press) - reward(palms[:, 0] + 0.04 * outward, time, press)).min())
+
+    assert advantage(0.1, press=0.16) > 1.0
+    assert advantage(0.1, press=0.0) < 0.0
+    assert advantage(0.2, press=0.16) < 0.0
+    assert advantage(0.6, press=0.16) > 0.2
+
+
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match="gaze must be a share"):
         ShapingConfig(gaze=1.5)
+    with pytest.raises(ValueError, match="press must be a time"):
+        ShapingConfig(press=0.5)
 
 
 @pytest.mark.parametrize(("ground", "worth"), [(Ground.GAPS, True), (Ground.FLAT, False)])

@@ -12,6 +12,7 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Pose, facing_ey
 _STILL = 0.08  # m/s; slower instructions mean: stand
 _NEAR_TARGET = 0.15  # m in the plane; nearer, the rat rears instead of walking
 _TOUCHING = 0.03  # m between orb and palm, where they touch
+_OFF = 0.4  # s after a first touch until which the palm is to be off the orb
 _EDGE, _WITHIN = 0.4, 0.8  # cosines: of an orb 5 cm away whose limb enters the picture, 80 degrees wide; and of one that is half in it
 
 
@@ -28,6 +29,8 @@ class ShapingConfig:
         second_tap: for the second touch in time.
         gaze: share of what reaching for an orb and touching it earn that is earned only as far as the rat sees it. A touch is not felt: the
             orb tells of it by its colour. A teacher is told; one that looked elsewhere could not be imitated after a first tap.
+        press: s after a first touch for which the palm is drawn on to the orb's centre, which does not resist; touches within 0.2 s of the
+            first count as one. A rat that lets go where the orb begins cannot know that it touched it, one that reaches into it can.
     """
 
     upright: float = 0.1
@@ -37,10 +40,13 @@ class ShapingConfig:
     tap: float = 12.0
     second_tap: float = 40.0
     gaze: float = 0.0
+    press: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.gaze <= 1:
             raise ValueError(f"gaze must be a share in [0, 1], got {self.gaze}.")
+        if not 0 <= self.press <= _OFF:
+            raise ValueError(f"press must be a time within {_OFF} s, until which the palm is to be off the orb, got {self.press}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +78,9 @@ def _tracking(at: Pose, guidance: Guidance, ground: Ground) -> tuple[np.ndarray,
     return share, np.where(moving, facing, 0.5 + 0.5 * facing), aside
 
 
-def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray) -> np.ndarray:
-    """Near the orb until it is touched; off it, but not far, for 0.4 s; near it again, the more so as it takes time to rise; on its feet,
-    to be ready to walk, while waiting for the next.
+def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray, press: float) -> np.ndarray:
+    """Near the orb until it is touched; in it for `press` s; off it, but not far, until 0.4 s; near it again, the more so as it takes time
+    to rise; on its feet, to be ready to walk, while waiting for the next.
 
     The last centimetres count most: by the long slope alone, rats sat with a palm 1 cm short of the orb, after a first tap four times of
     five, and their students before it.
@@ -82,7 +88,8 @@ def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray) 
     near = np.exp(-8.0 * distance)
     closer = 0.5 * near + 0.5 * np.exp(-60.0 * np.clip(distance - _TOUCHING, 0.0, None))
     clear = np.clip((distance - 0.025) / 0.02, 0.0, 1.0) * near / 0.7
-    between = np.where(guidance.timer < 0.4, 0.5 * clear, 0.9 * closer)
+    into = 2.0 * np.exp(-40.0 * distance)  # 0.6 at the surface
+    between = np.select([guidance.timer < press, guidance.timer < _OFF], [into, 0.5 * clear], 0.9 * closer)
     return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * closer, between], 0.05 + 0.35 * upright)
 
 
@@ -119,7 +126,7 @@ def shape(
         walking = config.upright * upright + 0.4 * tracking + 0.2 * np.exp(-8.0 * distance)
         rearing = config.upright * (np.clip(pelvis, 0.0, 1.0) + np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0))
         earned = 1.0 - config.gaze * (1.0 - _seen(facing_eye(env, guidance.target)))
-        rearing = rearing + _tap_shaping(distance, guidance, upright) * np.where(guidance.phase == 2, 1.0, earned)
+        rearing = rearing + _tap_shaping(distance, guidance, upright, config.press) * np.where(guidance.phase == 2, 1.0, earned)
         bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0) * earned
         return Progress(
             reward=np.where(far, walking, rearing) + bonus - cost, tracking=tracking, fallen=(torso < -0.1) | (pelvis < 0.1)
