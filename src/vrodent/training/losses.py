@@ -190,7 +190,7 @@ class _Rows(NamedTuple):
     def touched(self) -> jax.Array:
         """(time, world), 1 where a row counts and an orb has been touched once."""
         told = self.unroll.hint
-        return self.counted * told[..., TOUCHED_ONCE] if told.shape[-1] >= -TOUCHED_ONCE else jnp.zeros_like(self.counted)
+        return self.counted * (told[..., TOUCHED_ONCE] > 0.5) if told.shape[-1] >= -TOUCHED_ONCE else jnp.zeros_like(self.counted)
 
     def stressed(self, config: LossConfig) -> jax.Array:
         """(time, world), how much each row counts in what is taught."""
