@@ -92,7 +92,7 @@ def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match="gaze must be a share"):
         ShapingConfig(gaze=1.5)
     with pytest.raises(ValueError, match="press must be a time"):
-        ShapingConfig(press=0.5)
+        ShapingConfig(press=0.25)
 
 
 @pytest.mark.parametrize(("ground", "worth"), [(Ground.GAPS, True), (Ground.FLAT, False)])

@@ -134,8 +134,7 @@ class Corridor(PracticeGround):
         everyone = np.arange(len(x))
         left = (centre + half)[everyone, platform] - x
         running = (platform > self._kept_before) & (left > _RUN_UP[0]) & (left < _RUN_UP[1]) & (last.tracking > 0.3)
-        for world in np.flatnonzero(running & ~last.terminated):
-            self.moments.keep(self.env, int(world), action[world])
+        self.keep(np.flatnonzero(running & ~last.terminated), action)
         self._kept_before = np.where(running, platform, self._kept_before)
         return last
 
@@ -315,8 +314,7 @@ class Orbs(PracticeGround):
     def step(self, action: np.ndarray) -> GroundStep:
         """As everywhere, counting touches."""
         last = super().step(action)
-        for world in np.flatnonzero(last.taps == 1):
-            self.moments.keep(self.env, int(world), action[world])
+        self.keep(np.flatnonzero(last.taps == 1), action)
         self.touched += last.taps == 1
         self.touched_twice += last.taps == 2
         return last

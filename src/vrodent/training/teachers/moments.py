@@ -1,7 +1,7 @@
 """Moments worth living through again: episodes that begin where others got to.
 
-A second tap is tried only after a first, once in four seconds of practice; begun from just after first taps, episodes try one a second. A
-gap is tried once in two seconds; begun from just before gaps, three times as often.
+A second tap is tried only after a first, once in four seconds of practice; begun from just after first taps, episodes try one a second.
+Likewise a gap is tried at once by an episode that begins in the run-up to it.
 Source: reference state initialisation, Peng et al. 2018, arXiv:1804.02717, section 6.1, with the rat's own past as the reference.
 """
 

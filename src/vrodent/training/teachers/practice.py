@@ -64,7 +64,7 @@ class PracticeGround:
     """
 
     ground: Ground
-    second_chance_steps = 0  # of an episode that begins from a moment kept; 0 where none is
+    second_chance_steps: int  # of an episode that begins from a moment kept; a ground that keeps none has none
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         self.env, self.rng, self.config = env, rng, config
@@ -100,12 +100,17 @@ class PracticeGround:
         """The arena in which a moment, with its own, is lived again in a world."""
         return arena
 
+    def keep(self, worlds: np.ndarray, action: np.ndarray) -> None:
+        """Keep the present moments of worlds (ids), led to by action (world, 38), where any are to be lived again."""
+        if self.config.second_chances > 0.0:
+            for world in worlds:
+                self.moments.keep(self.env, int(world), action[world])
+
     # What all grounds do ---------------------------------------------------------------------------------------------------------
 
     def reset(self, ids: np.ndarray) -> None:
         """Start episodes, some where others got to."""
-        possible = self.second_chance_steps > 0 and len(self.moments) > 0 and self.config.second_chances > 0.0
-        again = self.rng.random(len(ids)) < self.config.second_chances if possible else np.zeros(len(ids), bool)
+        again = self.rng.random(len(ids)) < (self.config.second_chances if len(self.moments) else 0.0)
         self.second_chance[ids] = again
         if not again.all():
             self._anew(ids[~again])

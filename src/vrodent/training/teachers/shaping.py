@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vrodent.simulation import CpuSimulation
+from vrodent.task.two_tap import TwoTap
 from vrodent.training.teachers.guidance import Ground, Guidance, Pose, facing_eye, hand_distance, pose
 
 _STILL = 0.08  # m/s; slower instructions mean: stand
@@ -45,8 +46,8 @@ class ShapingConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.gaze <= 1:
             raise ValueError(f"gaze must be a share in [0, 1], got {self.gaze}.")
-        if not 0 <= self.press <= _OFF:
-            raise ValueError(f"press must be a time within {_OFF} s, until which the palm is to be off the orb, got {self.press}.")
+        if not 0 <= self.press <= TwoTap.debounce:
+            raise ValueError(f"press must be a time within {TwoTap.debounce} s, after which a touch is a second tap, got {self.press}.")
 
 
 @dataclass(frozen=True, kw_only=True)
