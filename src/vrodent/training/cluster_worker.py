@@ -10,7 +10,7 @@ import numpy as np
 
 from vrodent.agent import Agent
 from vrodent.simulation import make
-from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher
+from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher, task_for
 from vrodent.training.run_store import from_json
 from vrodent.training.unroll import Unroll
 from vrodent.version import __version__
@@ -38,8 +38,9 @@ class Collector:
         config = from_json(settings)
         collection = config.collection
         simulation = make(
-            config.tasks[task], worlds, seed=seed, physics=collection.physics, num_threads=1, shadows=collection.camera_shadows
-        )
+            task_for(config.tasks[task], teacher), worlds, seed=seed, physics=collection.physics, num_threads=1,
+            shadows=collection.camera_shadows,
+        )  # fmt: skip
         self._agent = Agent(config.agent)
         acting = ActorConfig(task=task, unroll_length=collection.unroll_length, seed=seed, frozen_eyes=collection.frozen_eyes)
         self._run = ActorRun(acting, self._agent, simulation, teacher)

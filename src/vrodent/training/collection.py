@@ -13,8 +13,10 @@ import numpy as np
 
 from vrodent.agent import Agent, Memory, forget
 from vrodent.simulation import CpuSimulation
+from vrodent.task import Task
 from vrodent.training.hints import HintingTeacher
 from vrodent.training.snapshot import restore, snapshot
+from vrodent.training.teachers.strikes import told_of
 from vrodent.training.unroll import Unroll, empty_unroll, unroll_shapes
 
 
@@ -37,6 +39,23 @@ class HonestTeacher(Protocol):
     def hopeless(self, env: CpuSimulation, /) -> np.ndarray:
         """(world,) bool: the episode may as well be cut short. It then counts as truncated, not as terminated: no blame falls on it."""
         ...
+
+
+@runtime_checkable
+class StrikingTeacher(Protocol):
+    """A teacher that is told of taps by strikes, which the worlds it looks at must remember.
+
+    Attributes:
+        strike: m from an orb within which a palm has struck it; 0 for one that is told of touches.
+    """
+
+    @property
+    def strike(self) -> float: ...
+
+
+def task_for(name: str, teacher: object) -> str | Task:
+    """The task to make worlds of in which a teacher is to be asked, given its name."""
+    return told_of(name, teacher.strike) if isinstance(teacher, StrikingTeacher) else name
 
 
 class Episode(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 
 from vrodent.agent import Agent
 from vrodent.simulation import make
-from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher
+from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher, task_for
 from vrodent.training.device_replay import DeviceReplay
 from vrodent.training.hints import hint_size
 from vrodent.training.replay import Replay, ReplayError, check_memory, unroll_capacity
@@ -273,7 +273,7 @@ class Fleet:
         if self._on_gpu:
             return _gpu_actor(config, acting, self.worlds[index], agent, teachers.get(name))
         simulation = make(
-            name,
+            task_for(name, teachers.get(name)),
             self.worlds[index],
             seed=config.seed,
             physics=config.collection.physics,
@@ -334,8 +334,8 @@ def _gpu_actor(config: TrainConfig, acting: ActorConfig, worlds: int, agent: Age
 
     collection = config.collection
     simulation = GpuSimulation(
-        config.tasks[acting.task], worlds, seed=config.seed, physics=collection.physics, shadows=collection.camera_shadows,
-        warp_device=collection.warp_device,
+        task_for(config.tasks[acting.task], teacher), worlds, seed=config.seed, physics=collection.physics,
+        shadows=collection.camera_shadows, warp_device=collection.warp_device,
     )  # fmt: skip
     return DeviceActorRun(acting, agent, simulation, teacher)
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena
-from vrodent.task.two_tap import CORRECT, TAPPED
+from vrodent.task.two_tap import CORRECT, TAPPED, WAITING
 from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, no_target, pose
+from vrodent.training.teachers.strikes import StruckProgress, struck_since
 
 _SLOWEST = 0.3  # m/s, of a walk
 _PIT = -0.15  # m, height told for a gap: as deep as the scan tells
@@ -240,7 +241,7 @@ class TwoTapGuide:
     ground: Ground = Ground.TAP
 
     def guide(self, env: CpuSimulation) -> Guidance:
-        """Heading and distance to the orb, the phase of the sequence, the time since it began."""
+        """Heading and distance to the orb, the phase of the sequence, the time since it began; by strikes where they are remembered."""
         progress, time = env.progress, np.asarray(env.physics.fields.time)
         worlds = np.arange(env.num_worlds)
         orb = env.arenas.targets[worlds, progress.orb % env.arenas.targets.shape[1]]
@@ -250,8 +251,12 @@ class TwoTapGuide:
         aside = np.abs(np.angle(np.exp(1j * (bearing - at.yaw)))) > self.sight
         heading = np.where(aside & (distance > _WHISKERS), at.yaw + _SEARCH, bearing)
         phase = np.minimum(progress.phase, CORRECT)
-        since = np.where(phase == TAPPED, progress.first_time, progress.last_time)
-        return Guidance(heading, np.where(distance > self.near, self.speed, 0.0), orb, phase, time - since)
+        since = time - np.where(phase == TAPPED, progress.first_time, progress.last_time)
+        if isinstance(progress, StruckProgress):
+            struck, strike = struck_since(progress, time)
+            phase = np.where(struck, TAPPED, np.where(phase == TAPPED, WAITING, phase))
+            since = np.where(struck, strike, since)
+        return Guidance(heading, np.where(distance > self.near, self.speed, 0.0), orb, phase, since)
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Level."""

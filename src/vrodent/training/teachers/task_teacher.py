@@ -54,6 +54,11 @@ class TaskTeacher:
         return scale * np.asarray(mean), np.log(scale) + np.asarray(log_std)
 
     @property
+    def strike(self) -> float:
+        """m from an orb within which a palm has struck it, as the teacher is told; 0 for one that is told of touches."""
+        return self.teacher.config.strike
+
+    @property
     def hint_size(self) -> int:
         """Numbers in a hint."""
         return TOLD.stop - TOLD.start
@@ -119,6 +124,11 @@ class SwitchingTeacher:
         pairs = zip(self.special.act(specially), self.usual.act(usually), strict=True)
         mean, log_std = (np.where(special > 0.5, one, other) for one, other in pairs)
         return mean, log_std
+
+    @property
+    def strike(self) -> float:
+        """As one of them is told of taps, see `TaskTeacher.strike`."""
+        return max(self.usual.strike, self.special.strike)
 
     @property
     def hint_size(self) -> int:

@@ -1,0 +1,94 @@
+"""Two taps as a teacher is told of them whose student must do as it says: by strikes at the orb, not by touches of it.
+
+A touch of the orb cannot be felt, and is out of sight; a student knows no more than where it thinks the orb is and where its own palm is,
+so that it cannot tell a touch from a miss by a centimetre. A teacher that lets go once the orb has been touched asks it for what it cannot
+do. One that is told of *strikes*, when a palm comes within some centimetres of the orb, strikes through it and again 0.8 s later, touched
+or not: a rhythm, which a rat can keep without knowing. What is judged stays as it is: touches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from vrodent.body import RatIndex
+from vrodent.task import Task
+from vrodent.task.base import Arenas, Outcome
+from vrodent.task.two_tap import TwoTap
+
+_NEVER = -10.0  # s
+_REFRACTORY = 0.6  # s after a strike within which there is no other: too soon for a second tap
+_LASTS = 1.0  # s after a strike for which another is asked for
+
+
+class StruckProgress(NamedTuple):
+    """`TwoTapProgress` and one thing more, each (world,): strike_time, s, when a palm last came close to the orb."""
+
+    orb: Any
+    phase: Any
+    first_time: Any
+    last_time: Any
+    touch_time: Any
+    touched: Any
+    touched_twice: Any
+    timed_out: Any
+    move: Any
+    taps: Any
+    strike_time: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class StruckTwoTap(TwoTap):
+    """The task to the last reward, which remembers strikes beside.
+
+    Attributes:
+        strike: m from the centre of a palm to that of the orb within which a palm has struck.
+    """
+
+    strike: float = 0.04
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_strike(self.strike)
+
+    def start(self, arenas: Arenas, xp: ModuleType) -> Any:
+        """No strike yet."""
+        return StruckProgress(*super().start(arenas, xp), strike_time=xp.full(arenas.qpos.shape[0], _NEVER))
+
+    def before_step(self, progress: Any, arenas: Arenas, xp: ModuleType) -> tuple[Any, Any]:
+        """A new orb has not been struck."""
+        strike_time = xp.where(progress.move, _NEVER, progress.strike_time)
+        return super().before_step(progress._replace(strike_time=strike_time), arenas, xp)
+
+    def step(
+        self, progress: Any, fields: Any, touched: Any, substep_time: Any, arenas: Arenas, index: RatIndex, xp: ModuleType
+    ) -> Outcome:
+        """As in the task."""
+        outcome = super().step(progress, fields, touched, substep_time, arenas, index, xp)
+        time, orb = substep_time[:, -1], outcome.events.orb_pos
+        distance = xp.linalg.norm(fields.geom_xpos[:, index.palm_geoms] - orb[:, None], axis=2).min(axis=1)
+        struck = (distance < self.strike) & (time > outcome.progress.strike_time + _REFRACTORY)
+        strike_time = xp.where(struck, time, outcome.progress.strike_time)
+        return outcome._replace(progress=outcome.progress._replace(strike_time=strike_time))
+
+
+def check_strike(strike: float) -> None:
+    """Refuse a distance that is none.
+
+    Raises:
+        ValueError: it is not between the orb's radius and the length of a forelimb.
+    """
+    if not 0.025 <= strike <= 0.1:
+        raise ValueError(f"strike must be a distance from 0.025 m, the orb's radius, to 0.1 m, got {strike}; 0 tells of touches.")
+
+
+def struck_since(progress: StruckProgress, time: Any) -> tuple[Any, Any]:
+    """Whether an orb that is still to be tapped was struck lately, bool (world,), and how long ago, s (world,), at time (world,) s."""
+    since = time - progress.strike_time
+    return (progress.phase < 2) & (since < _LASTS), since
+
+
+def told_of(task: str, strike: float) -> str | Task:
+    """The task to make worlds of for a teacher, given its name and how near a strike must come in m: 0 for one that is told of touches."""
+    return StruckTwoTap(strike=strike) if task == "two_tap" and strike > 0.0 else task  # type: ignore[return-value]

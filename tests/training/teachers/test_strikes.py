@@ -1,0 +1,155 @@
+"""Strikes: what is remembered and told of them, and that nothing that is judged changes by it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from vrodent.simulation import make
+from vrodent.task.two_tap import TAPPED, TOO_LATE, WAITING
+from vrodent.training.collection import task_for
+from vrodent.training.lineage import Stage
+from vrodent.training.snapshot import restore, snapshot
+from vrodent.training.teachers.grounds import make_grounds
+from vrodent.training.teachers.guidance import hand_distance
+from vrodent.training.teachers.guides import TwoTapGuide
+from vrodent.training.teachers.moments import Moments
+from vrodent.training.teachers.network import Teacher, TeacherConfig
+from vrodent.training.teachers.practice import PracticeConfig
+from vrodent.training.teachers.privileged import OBSERVATION_SIZE
+from vrodent.training.teachers.store import load_teacher, save_teacher
+from vrodent.training.teachers.strikes import StruckTwoTap
+from vrodent.training.teachers.task_teacher import approaching_teacher, task_teachers
+
+
+def _standing(off: float, worlds: int = 1):
+    """Worlds whose rats stand still, with an orb now put so many m in front of a palm, the next far away; and the action to stand."""
+    env = make(StruckTwoTap(strike=0.045), num_worlds=worlds, seed=4, camera=False)
+    env.reset()
+    far = [dataclasses.replace(arena, targets=np.full_like(arena.targets, 1.5)) for arena in env.world_arenas]
+    env.reset_to(np.arange(worlds), far)
+    stand = np.tile(env.standing_ctrl, (worlds, 1))
+    for _ in range(100):
+        env.step(stand)
+    fields = env.physics.fields
+    palm = fields.geom_xpos[:, env.index.palm_geoms[0]]
+    ahead = palm - fields.xpos[:, env.index.torso]
+    ahead[:, 2] = 0.0
+    env.arenas.targets[:, 0] = palm + off * ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
+    return env, stand
+
+
+def test_the_task_is_the_same_to_the_last_bit():
+    """Rewards, events and motion of 60 steps of noise among orbs that are touched, second taps too soon among them."""
+    plain, struck = (make(task, num_worlds=2, seed=3, camera=False, physics="training") for task in ("two_tap", StruckTwoTap()))
+    taps = []
+    for env in (plain, struck):
+        env.reset()
+        palm = env.physics.fields.geom_xpos[:, env.index.palm_geoms[0]]
+        arenas = [dataclasses.replace(a, targets=np.tile(p, (len(a.targets), 1))) for a, p in zip(env.world_arenas, palm, strict=True)]
+        env.reset_to(np.arange(2), arenas)
+    noise = np.random.default_rng(0)
+    for _ in range(60):
+        ctrl = np.clip(plain.standing_ctrl + noise.normal(0, 0.1, (2, 38)), -1, 1)
+        one, other = plain.step(ctrl), struck.step(ctrl)
+        np.testing.assert_array_equal(one.info.reward, other.info.reward)
+        for name, value in one.info.events._asdict().items():
+            np.testing.assert_array_equal(value, getattr(other.info.events, name))
+        taps.append(one.info.events.tap.max())
+    np.testing.assert_array_equal(plain.physics.fields.qpos, struck.physics.fields.qpos)
+    assert {1, 3} <= set(taps)
+
+
+def test_a_near_miss_is_told_as_a_tap_and_a_tap_as_nothing_more():
+    """The orb is 3.6 cm from a palm that holds still: never touched, struck at once, and again as soon as may be."""
+    env, stand = _standing(0.036)
+    guide, strikes = TwoTapGuide(), []
+    assert guide.guide(env).phase[0] == WAITING
+    for _ in range(70):
+        env.step(stand)
+        told, time = guide.guide(env), env.physics.fields.time[0]
+        distance = hand_distance(env.physics.fields, env.index, told.target)[0]
+        assert 0.03 < distance < 0.045 and env.progress.phase[0] == WAITING
+        assert told.phase[0] == TAPPED
+        np.testing.assert_allclose(told.timer[0], time - env.progress.strike_time[0])
+        strikes.append(float(env.progress.strike_time[0]))
+    np.testing.assert_allclose(np.unique(strikes), [2.02, 2.64, 3.26], atol=1e-9)  # the first step's end, then more than 0.6 s after
+
+
+def test_an_orb_out_of_reach_is_not_struck():
+    env, stand = _standing(0.06)
+    for _ in range(5):
+        env.step(stand)
+    assert TwoTapGuide().guide(env).phase[0] == WAITING
+    assert env.progress.strike_time[0] < 0
+
+
+def test_a_new_orb_has_not_been_struck():
+    """The palm rests in the orb: struck and touched at once, tapped too soon as the orb feels again, and gone after a time-out."""
+    env, stand = _standing(0.0)
+    guide, seen = TwoTapGuide(), []
+    for _ in range(100):
+        env.step(stand)
+        told = guide.guide(env)
+        seen.append((int(env.progress.phase[0]), int(told.phase[0])))
+    assert (TAPPED, TAPPED) in seen  # struck
+    assert all(told == 2 for phase, told in seen if phase > TAPPED)  # over, whatever was struck
+    assert env.progress.orb[0] == 1 and seen[-1] == (WAITING, WAITING)
+    assert env.progress.strike_time[0] < 0
+
+
+def test_once_a_second_is_up_a_strike_is_forgotten():
+    """Struck, then the orb taken 1 m away: the told timer runs to 1 s and the rat is told to reach again."""
+    env, stand = _standing(0.036)
+    env.step(stand)
+    env.arenas.targets[:, 0, 0] += 1.0
+    guide, told = TwoTapGuide(), []
+    for _ in range(55):
+        env.step(stand)
+        told.append((guide.guide(env).phase[0], round(float(guide.guide(env).timer[0]), 2)))
+    assert told[48] == (TAPPED, 0.98) and told[50][0] == WAITING
+    assert TOO_LATE not in {phase for phase, _ in told}
+
+
+def test_strikes_go_on_after_a_resume_and_in_a_moment_lived_again():
+    env, stand = _standing(0.036, worlds=2)
+    for _ in range(4):
+        env.step(stand)
+    moments = Moments()
+    moments.keep(env, 0, np.zeros(38))
+    kept = snapshot(env)
+    again = make(StruckTwoTap(strike=0.045), num_worlds=2, seed=4, camera=False)
+    again.reset()
+    restore(again, kept)
+    np.testing.assert_array_equal(again.progress.strike_time, env.progress.strike_time)
+    since = TwoTapGuide().guide(env).timer[0]
+    moments.relive(env, np.array([1]), np.random.default_rng(0), lambda world, arena: arena)
+    told = TwoTapGuide().guide(env)
+    assert told.phase[1] == TAPPED
+    np.testing.assert_allclose(told.timer[1], since, atol=1e-9)
+
+
+def test_a_teacher_keeps_how_it_is_told_and_its_worlds_remember(tmp_path):
+    config = TeacherConfig(observation_size=OBSERVATION_SIZE, actor_width=8, critic_width=8, strike=0.04)
+    stage = Stage(method="none", trained_from="", tasks=(), steps=0, wall_clock_hours=0.0, machine="", date="2026-01-01")
+    save_teacher(tmp_path / "t", Teacher(jax.random.key(0), config), lineage=[stage], numbers={})
+    tapper = load_teacher(tmp_path / "t").teacher
+    walker = Teacher(jax.random.key(1), dataclasses.replace(config, strike=0.0))
+    assert task_for("two_tap", approaching_teacher(walker, tapper, 0.4)) == StruckTwoTap(strike=0.04)
+    assert task_for("two_tap", task_teachers(walker, {"two_tap": 0.4})["two_tap"]) == "two_tap"
+    assert task_for("gaps", task_teachers(tapper, {"gaps": 0.4})["gaps"]) == "gaps"
+    assert task_for("two_tap", None) == "two_tap"
+
+
+def test_practice_tells_of_strikes_if_asked():
+    (ground,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 0, 0, 2), strike=0.05, physics="training"), seed=1)
+    assert ground.env.task == StruckTwoTap(strike=0.05)
+
+
+@pytest.mark.parametrize("strike", [0.01, 0.2, -1.0, float("nan")])
+def test_a_distance_that_is_none_is_refused(strike):
+    with pytest.raises(ValueError, match="strike must be a distance"):
+        PracticeConfig(strike=strike)
