@@ -1,9 +1,9 @@
-"""Two taps as a teacher is told of them whose student must do as it says: by strikes at the orb, not by touches of it.
+"""Two taps as a teacher is told of them whose student must do as it says: by strikes at the orb, not by touches of it alone.
 
 A touch of the orb cannot be felt, and is out of sight; a student knows no more than where it thinks the orb is and where its own palm is,
-so that it cannot tell a touch from a miss by a centimetre. A teacher that lets go once the orb has been touched asks it for what it cannot
-do. One that is told of *strikes*, when a palm comes within some centimetres of the orb, strikes through it and again 0.8 s later, touched
-or not: a rhythm, which a rat can keep without knowing. What is judged stays as it is: touches.
+so that it cannot tell a touch from a miss by a centimetre. A teacher that lets go only once the orb has been touched asks it for what it
+cannot do. One that is told of *strikes* lets go as well where a palm has been close for some tenths of a second, and comes again 0.8 s
+later, touched or not: a rhythm, which a rat can keep without knowing. What is judged stays as it is: touches.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from vrodent.task.base import Arenas, Outcome
 from vrodent.task.two_tap import TwoTap
 
 _NEVER = -10.0  # s
-_REFRACTORY = 0.6  # s after a strike within which there is no other: too soon for a second tap
-_LASTS = 1.0  # s after a strike for which another is asked for
+# Both lie between multiples of 0.02 s, the control step, so that rounding decides nothing.
+_DWELL = 0.19  # s for which a palm is close before it has struck an orb that it does not touch; if it goes on to it, it is there by then
+_REFRACTORY = 0.95  # s after a strike within which no other is told of but a touch: until the time for a second tap is over
+_LASTS = _REFRACTORY  # s after a strike for which a second is asked for
 
 
 class StruckProgress(NamedTuple):
-    """`TwoTapProgress` and one thing more, each (world,): strike_time, s, when a palm last came close to the orb."""
+    """`TwoTapProgress` and two things more, each (world,): near_time, s, since when a palm has been close to the orb, or in the future; and
+    strike_time, s, of the last strike."""
 
     orb: Any
     phase: Any
@@ -35,6 +38,7 @@ class StruckProgress(NamedTuple):
     timed_out: Any
     move: Any
     taps: Any
+    near_time: Any
     strike_time: Any
 
 
@@ -43,10 +47,10 @@ class StruckTwoTap(TwoTap):
     """The task to the last reward, which remembers strikes beside.
 
     Attributes:
-        strike: m from the centre of a palm to that of the orb within which a palm has struck.
+        strike: m from the centre of a palm to that of the orb within which a palm strikes.
     """
 
-    strike: float = 0.04
+    strike: float = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,7 +58,8 @@ class StruckTwoTap(TwoTap):
 
     def start(self, arenas: Arenas, xp: ModuleType) -> Any:
         """No strike yet."""
-        return StruckProgress(*super().start(arenas, xp), strike_time=xp.full(arenas.qpos.shape[0], _NEVER))
+        never = xp.full(arenas.qpos.shape[0], _NEVER)
+        return StruckProgress(*super().start(arenas, xp), near_time=-never, strike_time=never)
 
     def before_step(self, progress: Any, arenas: Arenas, xp: ModuleType) -> tuple[Any, Any]:
         """A new orb has not been struck."""
@@ -66,11 +71,12 @@ class StruckTwoTap(TwoTap):
     ) -> Outcome:
         """As in the task."""
         outcome = super().step(progress, fields, touched, substep_time, arenas, index, xp)
-        time, orb = substep_time[:, -1], outcome.events.orb_pos
+        after, time, orb = outcome.progress, substep_time[:, -1], outcome.events.orb_pos
         distance = xp.linalg.norm(fields.geom_xpos[:, index.palm_geoms] - orb[:, None], axis=2).min(axis=1)
-        struck = (distance < self.strike) & (time > outcome.progress.strike_time + _REFRACTORY)
-        strike_time = xp.where(struck, time, outcome.progress.strike_time)
-        return outcome._replace(progress=outcome.progress._replace(strike_time=strike_time))
+        near_time = xp.where(distance < self.strike, xp.minimum(after.near_time, time), time - _NEVER)
+        struck = (time >= near_time + _DWELL) & (time > after.strike_time + _REFRACTORY)
+        strike_time = xp.where(struck | (outcome.events.tap == 1), time, after.strike_time)
+        return outcome._replace(progress=after._replace(near_time=near_time, strike_time=strike_time))
 
 
 def check_strike(strike: float) -> None:
