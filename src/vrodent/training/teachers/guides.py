@@ -254,7 +254,7 @@ class TwoTapGuide:
         since = time - np.where(phase == TAPPED, progress.first_time, progress.last_time)
         if isinstance(progress, StruckProgress):
             struck, strike = struck_since(progress, time)
-            phase = np.where(struck, TAPPED, np.where(phase == TAPPED, WAITING, phase))
+            phase = np.where(struck, TAPPED, WAITING)
             since = np.where(struck, strike, since)
         return Guidance(heading, np.where(distance > self.near, self.speed, 0.0), orb, phase, since)
 

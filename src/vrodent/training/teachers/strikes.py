@@ -90,9 +90,10 @@ def check_strike(strike: float) -> None:
 
 
 def struck_since(progress: StruckProgress, time: Any) -> tuple[Any, Any]:
-    """Whether an orb that is still to be tapped was struck lately, bool (world,), and how long ago, s (world,), at time (world,) s."""
+    """Whether the orb was struck lately, bool (world,), and how long ago, s (world,), at time (world,) s. A second tap that failed makes no
+    difference while the orb is there: nothing tells the rat of it either, and who is told to let go then never comes again in time."""
     since = time - progress.strike_time
-    return (progress.phase < 2) & (since < _LASTS), since
+    return since < _LASTS, since
 
 
 def told_of(task: str, strike: float) -> str | Task:
