@@ -7,14 +7,22 @@ from pathlib import Path
 
 from vrodent.task import TASK_NAMES
 from vrodent.training.teachers.store import find_teacher, load_teacher
-from vrodent.training.teachers.task_teacher import SwitchingTeacher, TaskTeacher, approaching_teacher, righting_teacher, task_teachers
+from vrodent.training.teachers.task_teacher import (
+    GUIDES,
+    SwitchingTeacher,
+    TaskTeacher,
+    approaching_teacher,
+    righting_teacher,
+    task_teachers,
+)
 
 SPEEDS = (0.8, 0.5, 0.5, 0.4)
 """m/s at which teachers walk in gaps, forage, bowl and two_tap, unless told otherwise."""
 
 
 def find_teachers(
-    words: Sequence[Path], righting: Path | None, approach: Path | None, speeds: Sequence[float], tasks: Sequence[str]
+    words: Sequence[Path], righting: Path | None, approach: Path | None, speeds: Sequence[float], tasks: Sequence[str],
+    strike: float = 0.0,
 ) -> dict[str, TaskTeacher | SwitchingTeacher]:
     """A teacher for each task.
 
@@ -24,9 +32,10 @@ def find_teachers(
         approach: the one that walks to the orb of two_tap; None leaves that, too, to its teacher.
         speeds: m/s to walk at in each of the four tasks.
         tasks: for which teachers are wanted.
+        strike: m, how near a palm that stays must come to the orb of two_tap for its teacher to be told of a tap; 0 tells of touches only.
 
     Raises:
-        ValueError: neither one teacher nor one a task.
+        ValueError: neither one teacher nor one a task; a strike that is none.
         CheckpointError: no such teacher, or a damaged one.
     """
     if len(words) not in (1, len(TASK_NAMES)):
@@ -39,7 +48,11 @@ def find_teachers(
     righter = None if righting is None else load_teacher(find_teacher(righting)).teacher
     if righter is not None and "bowl" in found:
         found["bowl"] = righting_teacher(experts["bowl"], righter, told["bowl"])
-    if approach is not None and "two_tap" in found:
-        walker = load_teacher(find_teacher(approach)).teacher
-        found["two_tap"] = approaching_teacher(walker, experts["two_tap"], told["two_tap"], righter)
+    if "two_tap" in found:
+        tapper, speed = experts["two_tap"], told["two_tap"]
+        if approach is None:
+            found["two_tap"] = TaskTeacher(tapper, GUIDES["two_tap"](speed), strike=strike)
+        else:
+            walker = load_teacher(find_teacher(approach)).teacher
+            found["two_tap"] = approaching_teacher(walker, tapper, speed, righter, strike)
     return found

@@ -59,6 +59,9 @@ class Command:
     """A teacher's folder, or the name of a packaged one, that walks to the orb of two_tap; the teacher of two_tap has it only near by."""
     speeds: tuple[float, float, float, float] = SPEEDS
     """m/s that the teacher walks at in gaps, forage, bowl and two_tap."""
+    strike: float = 0.0
+    """m from the orb of two_tap within which a palm that stays for 0.2 s has tapped it, as its teacher is told; 0 tells of touches only. A
+    student cannot tell a touch from a near miss: 0.05 lets it learn to come again in time after either."""
     cluster: str | None = None
     """Let actors run on a cluster of Ray (needs vrodent[cluster]): its address, or `local` for processes of this machine alone."""
     workers: int = 0
@@ -93,7 +96,7 @@ class Command:
             if self.config.learner.loss.teaching is not None and self.config.learner.loss.policy_weight == 0.0:
                 raise ValueError("This preset learns from a teacher only: name one by --teacher, `locomotion` for the packaged one.")
             return None
-        return dict(find_teachers(self.teacher, self.righting, self.approach, self.speeds, self.config.tasks))
+        return dict(find_teachers(self.teacher, self.righting, self.approach, self.speeds, self.config.tasks, self.strike))
 
     def _scores(self, agent: Agent, update: int) -> dict[str, float]:
         """Mean return, and the task's own measure, of each task."""

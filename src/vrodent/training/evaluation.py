@@ -17,7 +17,6 @@ import numpy as np
 from vrodent.agent import Actor
 from vrodent.simulation import CpuSimulation, Step, make
 from vrodent.task import CONTROL_STEP, TASK_NAMES, get_task
-from vrodent.training.collection import task_for
 from vrodent.training.intervals import Estimate, mean_estimate, proportion_estimate
 from vrodent.version import __version__
 
@@ -164,8 +163,7 @@ def evaluate(
         raise ValueError(f"trials must be at least 1, not {trials}")
     start, results = time.perf_counter(), []
     for task in tasks:
-        actor = agent[task] if isinstance(agent, Mapping) else agent
-        env = make(task_for(task, actor), min(trials, WORLDS), seed, physics, camera, num_threads=num_threads)
+        env = make(task, min(trials, WORLDS), seed, physics, camera, num_threads=num_threads)
         try:
             choose = _driven(agent[task]) if isinstance(agent, Mapping) else _Acting(agent, env.num_worlds, seed, deterministic)
             results.append(summarise(task, _run(env, choose, trials, listener), seed))

@@ -21,7 +21,6 @@ from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_terrain, platform_heights, terrain_heights
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
-from vrodent.training.teachers.strikes import told_of
 
 _CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
 _LOWEST = 0.2  # of the bowl's height, to begin with
@@ -328,7 +327,7 @@ def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> lis
         (Corridor, Gaps(corridor_length=16.0, gap_length=(1e-3, 0.2))),
         (Slopes, Bowl()),
         (Hollow, Bowl()),
-        (Orbs, told_of("two_tap", config.strike)),
+        (Orbs, TwoTap()),
     )
     grounds = []
     for number, ((kind, task), worlds) in enumerate(zip(kinds, config.num_worlds, strict=True)):

@@ -17,7 +17,7 @@ import numpy as np
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena
 
-_TIMES = {"first_time", "last_time", "touch_time", "near_time", "strike_time"}
+_TIMES = {"first_time", "last_time", "touch_time"}
 Change = Callable[[int, Arena], Arena]
 
 

@@ -25,7 +25,6 @@ class TeacherConfig:
         critic_width: units of each critic's residual stream.
         blocks: residual blocks of each network.
         action_scale: ctrl = clip(stance + action_scale * action, -1, 1).
-        strike: m from an orb within which a palm has struck it, as it is told, see `strikes`; 0 for one that is told of touches.
     """
 
     observation_size: int
@@ -34,7 +33,6 @@ class TeacherConfig:
     critic_width: int = 256
     blocks: int = 1
     action_scale: float = 0.5
-    strike: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("observation_size", "action_size", "actor_width", "critic_width", "blocks"):

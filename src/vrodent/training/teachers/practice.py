@@ -13,7 +13,6 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Guide
 from vrodent.training.teachers.moments import Moments
 from vrodent.training.teachers.privileged import observe
 from vrodent.training.teachers.shaping import ShapingConfig, shape
-from vrodent.training.teachers.strikes import check_strike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +28,6 @@ class PracticeConfig:
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
         physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
         second_chances: share of the episodes that begin just before a gap, or with orbs just after a first tap; see `moments`.
-        strike: m, how near a palm must come to an orb to have struck it, by which the teacher is told of taps instead of by touches; 0 is
-            by touches. See `strikes`.
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
         shaping: weights of the reward.
     """
@@ -43,7 +40,6 @@ class PracticeConfig:
     top_speed: tuple[float, float] = (0.6, 1.2)
     physics: Literal["training", "reference"] = "training"
     second_chances: float = 0.0
-    strike: float = 0.0
     levels: tuple[float, float] | None = None
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
@@ -54,8 +50,6 @@ class PracticeConfig:
             raise ValueError(f"physics must be 'training' or 'reference', got {self.physics!r}.")
         if not 0 <= self.second_chances < 1:
             raise ValueError(f"second_chances must be a share in [0, 1), got {self.second_chances}: moments must come from somewhere.")
-        if self.strike != 0.0:
-            check_strike(self.strike)
         if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
             raise ValueError(f"levels must be two difficulties in [0, 1], the lower first; got {self.levels}.")
 

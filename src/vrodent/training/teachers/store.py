@@ -113,7 +113,7 @@ def start_from(run: Schooling, folder: Path) -> tuple[Stage, ...]:
     """
     stored = load_teacher(folder)
     before, after = stored.teacher.config.action_scale, run.network.action_scale
-    if dataclasses.replace(stored.teacher.config, action_scale=after, strike=run.network.strike) != run.network:
+    if dataclasses.replace(stored.teacher.config, action_scale=after) != run.network:
         raise CheckpointError(f"{folder} holds a teacher of other sizes: {stored.teacher.config} instead of {run.network}.")
     teacher = stored.teacher if before == after else teacher_with_reach(stored.teacher, after)
     config = read_config(located(Path(folder).absolute()))

@@ -13,6 +13,7 @@ from vrodent.training.teachers.guidance import Ground, Guide, pose
 from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, TwoTapGuide
 from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE, TOLD, observe
+from vrodent.training.teachers.strikes import check_strike
 
 _NEAR_ORB = 0.2  # m in the plane from torso to orb
 _SIGHT = 0.6  # rad, see `TwoTapGuide.sight`
@@ -36,10 +37,16 @@ class TaskTeacher:
         teacher: the networks.
         guide: what it is told.
         unit: of the labels: ctrl = clip(stance + unit * action, -1, 1), as the student's. The teacher's own reach may be another.
+        strike: m from an orb within which a palm that stays strikes it, as a teacher of two_tap is told, see `strikes`; 0 tells of touches.
+
+    Raises:
+        ValueError: a distance that is none.
     """
 
-    def __init__(self, teacher: Teacher, guide: Guide, unit: float = 0.5):
-        self.teacher, self.guide, self.unit = teacher, guide, unit
+    def __init__(self, teacher: Teacher, guide: Guide, unit: float = 0.5, strike: float = 0.0):
+        if strike != 0.0:
+            check_strike(strike)
+        self.teacher, self.guide, self.unit, self.strike = teacher, guide, unit, strike
         self._act = eqx.filter_jit(lambda network, seen: network.act(seen))
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
@@ -52,11 +59,6 @@ class TaskTeacher:
         mean, log_std = self._act(self.teacher, jax.numpy.asarray(observation))
         scale = self.teacher.config.action_scale / self.unit
         return scale * np.asarray(mean), np.log(scale) + np.asarray(log_std)
-
-    @property
-    def strike(self) -> float:
-        """m from an orb within which a palm has struck it, as the teacher is told; 0 for one that is told of touches."""
-        return self.teacher.config.strike
 
     @property
     def hint_size(self) -> int:
@@ -166,7 +168,9 @@ def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> Switchi
     return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0)), _lies, gives_up=False)
 
 
-def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float, righter: Teacher | None = None) -> SwitchingTeacher:
+def approaching_teacher(
+    walker: Teacher, tapper: Teacher, speed: float, righter: Teacher | None = None, strike: float = 0.0
+) -> SwitchingTeacher:
     """Two taps: the walker turns until it sees the orb and brings the rat to within 20 cm at a speed in m/s, then the tapper has it.
 
     With a righter no episode is given up for a fall: it has the rat when it has toppled, away from the orb or beyond what belongs to
@@ -174,7 +178,7 @@ def approaching_teacher(walker: Teacher, tapper: Teacher, speed: float, righter:
     from which the tapper does not rise either, and would fill all episodes with it.
     """
     walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=_SIGHT), TwoTapGuide(speed=speed)
-    tapping = TaskTeacher(tapper, tap)
+    tapping = TaskTeacher(tapper, tap, strike=strike)
 
     def near(env: CpuSimulation) -> np.ndarray:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position

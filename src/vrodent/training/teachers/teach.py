@@ -134,7 +134,7 @@ class Schooling:
         self.config = config = config_from_json(begun.read_text()) if resume else config
         self.network = TeacherConfig(
             observation_size=OBSERVATION_SIZE, actor_width=config.actor_width, critic_width=config.critic_width,
-            action_scale=config.practice.action_scale, strike=config.practice.strike,
+            action_scale=config.practice.action_scale,
         )  # fmt: skip
         self.learner = SacLearner(self.network, config.sac)
         self.variables: SacVariables = self.learner.initial(config.seed)
