@@ -20,8 +20,8 @@ from vrodent.task.two_tap import TwoTap
 _NEVER = -10.0  # s
 # Both lie between multiples of 0.02 s, the control step, so that rounding decides nothing.
 _DWELL = 0.19  # s for which a palm is close before it has struck an orb that it does not touch; if it goes on to it, it is there by then
-_REFRACTORY = 0.95  # s after a strike within which no other is told of but a touch: until the time for a second tap is over
-_LASTS = _REFRACTORY  # s after a strike for which a second is asked for
+# s after a strike for which a second tap is asked for, and no other strike but a touch told of: until the time for a second tap is over
+_REFRACTORY = 0.95
 
 
 class StruckProgress(NamedTuple):
@@ -93,7 +93,7 @@ def struck_since(progress: StruckProgress, time: Any) -> tuple[Any, Any]:
     """Whether the orb was struck lately, bool (world,), and how long ago, s (world,), at time (world,) s. A second tap that failed makes no
     difference while the orb is there: nothing tells the rat of it either, and who is told to let go then never comes again in time."""
     since = time - progress.strike_time
-    return since < _LASTS, since
+    return since < _REFRACTORY, since
 
 
 def told_of(task: str, strike: float) -> str | Task:
