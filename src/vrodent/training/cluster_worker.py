@@ -38,8 +38,8 @@ class Collector:
         config = from_json(settings)
         collection = config.collection
         simulation = make(
-            task_for(config.tasks[task], teacher), worlds, seed=seed, physics=collection.physics, num_threads=1,
-            shadows=collection.camera_shadows,
+            task_for(config.tasks[task], teacher, collection.orb_area), worlds, seed=seed, physics=collection.physics,
+            num_threads=1, shadows=collection.camera_shadows,
         )  # fmt: skip
         self._agent = Agent(config.agent)
         acting = ActorConfig(task=task, unroll_length=collection.unroll_length, seed=seed, frozen_eyes=collection.frozen_eyes)

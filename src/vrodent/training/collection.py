@@ -53,9 +53,9 @@ class StrikingTeacher(Protocol):
     def strike(self) -> float: ...
 
 
-def task_for(name: str, teacher: object) -> str | Task:
-    """The task to make worlds of in which a teacher is to be asked, given its name."""
-    return told_of(name, teacher.strike) if isinstance(teacher, StrikingTeacher) else name
+def task_for(name: str, teacher: object, orb_area: float | None = None) -> str | Task:
+    """The task to make worlds of in which a teacher is to be asked, given its name, and the area of orbs in m if not the task's own."""
+    return told_of(name, teacher.strike if isinstance(teacher, StrikingTeacher) else 0.0, orb_area)
 
 
 class Episode(NamedTuple):

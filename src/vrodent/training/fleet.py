@@ -273,7 +273,7 @@ class Fleet:
         if self._on_gpu:
             return _gpu_actor(config, acting, self.worlds[index], agent, teachers.get(name))
         simulation = make(
-            task_for(name, teachers.get(name)),
+            task_for(name, teachers.get(name), config.collection.orb_area),
             self.worlds[index],
             seed=config.seed,
             physics=config.collection.physics,
@@ -334,8 +334,8 @@ def _gpu_actor(config: TrainConfig, acting: ActorConfig, worlds: int, agent: Age
 
     collection = config.collection
     simulation = GpuSimulation(
-        task_for(config.tasks[acting.task], teacher), worlds, seed=config.seed, physics=collection.physics,
-        shadows=collection.camera_shadows, warp_device=collection.warp_device,
+        task_for(config.tasks[acting.task], teacher, collection.orb_area), worlds, seed=config.seed,
+        physics=collection.physics, shadows=collection.camera_shadows, warp_device=collection.warp_device,
     )  # fmt: skip
     return DeviceActorRun(acting, agent, simulation, teacher)
 

@@ -30,6 +30,8 @@ class CollectionConfig:
         final_teacher_share: the same from update `teacher_share_updates` on, linearly approached.
         teacher_share_updates: see there.
         physics: "training" or "reference".
+        orb_area: m from the middle, in x and y, within which the orbs of two_tap appear. In an area smaller than the task's own they are
+            tapped more often, for the way to them is short.
         camera_shadows: as in the original, at most of a frame's cost.
         threads: of each task's physics; 0 takes one a core.
         device: where worlds and replays are. On "gpu", worlds of all tasks are equal in number unless `worlds` says otherwise, tasks and
@@ -48,13 +50,14 @@ class CollectionConfig:
     final_teacher_share: float = 0.0
     teacher_share_updates: int = 1
     physics: Literal["training", "reference"] = "training"
+    orb_area: float = 1.5
     camera_shadows: bool = False
     threads: int = 1
     device: Literal["cpu", "gpu"] = "cpu"
     warp_device: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("num_worlds", "unroll_length", "samples_per_insert", "replay_steps", "teacher_share_updates"):
+        for name in ("num_worlds", "unroll_length", "samples_per_insert", "replay_steps", "teacher_share_updates", "orb_area"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"collection.{name} must be positive, but is {getattr(self, name)}.")
         for name in ("teacher_share", "final_teacher_share"):

@@ -12,14 +12,14 @@ import pytest
 from vrodent.commands.teachers import SPEEDS, find_teachers
 from vrodent.simulation import make
 from vrodent.task import TASK_NAMES, Task
-from vrodent.task.two_tap import TAPPED, TOO_SOON, WAITING
+from vrodent.task.two_tap import TAPPED, TOO_SOON, WAITING, TwoTap
 from vrodent.training.collection import task_for
 from vrodent.training.snapshot import restore, snapshot
 from vrodent.training.teachers.guidance import hand_distance
 from vrodent.training.teachers.guides import TwoTapGuide
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
-from vrodent.training.teachers.strikes import StruckTwoTap
+from vrodent.training.teachers.strikes import StruckTwoTap, told_of
 from vrodent.training.teachers.task_teacher import approaching_teacher, task_teachers
 
 _NEAR: Task = StruckTwoTap(strike=0.045)  # type: ignore[assignment]  # frozen, as all tasks are
@@ -147,9 +147,24 @@ def test_worlds_remember_strikes_for_the_teacher_that_is_told_of_them():
     walker, tapper = (Teacher(jax.random.key(i), TeacherConfig(observation_size=OBSERVATION_SIZE, actor_width=8)) for i in range(2))
     for righter in (None, walker):
         assert task_for("two_tap", approaching_teacher(walker, tapper, 0.4, righter, strike=0.04)) == StruckTwoTap(strike=0.04)
-    assert task_for("two_tap", approaching_teacher(walker, tapper, 0.4)) == "two_tap"
+    assert task_for("two_tap", approaching_teacher(walker, tapper, 0.4)) == TwoTap()
     assert task_for("gaps", task_teachers(tapper, {"gaps": 0.4})["gaps"]) == "gaps"
-    assert task_for("two_tap", None) == "two_tap"
+    assert task_for("two_tap", None) == TwoTap()
+
+
+@pytest.mark.parametrize("strike", [0.0, 0.05])
+def test_orbs_may_be_kept_near_the_middle(strike):
+    """4 worlds of hundreds of orbs each: uniform within 0.4 m to either side, hence a mean distance along x of 0.2 m."""
+    env = make(told_of("two_tap", strike, orb_area=0.4), num_worlds=4, seed=3, camera=False)
+    env.reset()
+    away = np.abs(env.arenas.targets[..., :2])
+    assert away.max() <= 0.4
+    error = 0.4 / np.sqrt(12 * away[..., 0].size)
+    np.testing.assert_allclose(away.mean(axis=(0, 1)), 0.2, atol=4 * error)
+    usual = make("two_tap", num_worlds=4, seed=3, camera=False)
+    usual.reset()
+    np.testing.assert_allclose(env.arenas.targets[..., :2] * 1.5 / 0.4, usual.arenas.targets[..., :2], rtol=1e-12)
+    np.testing.assert_array_equal(env.arenas.targets[..., 2], usual.arenas.targets[..., 2])
 
 
 @pytest.mark.parametrize("approach", [None, Path("locomotion")])

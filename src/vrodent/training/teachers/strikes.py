@@ -96,6 +96,15 @@ def struck_since(progress: StruckProgress, time: Any) -> tuple[Any, Any]:
     return since < _REFRACTORY, since
 
 
-def told_of(task: str, strike: float) -> str | Task:
-    """The task to make worlds of for a teacher, given its name and how near a strike must come in m: 0 for one that is told of touches."""
-    return StruckTwoTap(strike=strike) if task == "two_tap" and strike > 0.0 else task  # type: ignore[return-value]
+def told_of(task: str, strike: float, orb_area: float | None = None) -> str | Task:
+    """The task to make worlds of for a teacher.
+
+    Args:
+        task: its name.
+        strike: m, how near a strike must come in two_tap; 0 for a teacher that is told of touches.
+        orb_area: m from the middle within which orbs of two_tap appear; None for the task's own.
+    """
+    if task != "two_tap":
+        return task
+    area = TwoTap.area if orb_area is None else (orb_area, orb_area)
+    return StruckTwoTap(area=area, strike=strike) if strike > 0.0 else TwoTap(area=area)  # type: ignore[return-value]
