@@ -88,34 +88,11 @@ def test_who_presses_is_drawn_into_the_orb_and_then_out_of_it():
     assert advantage(0.6, press=0.16) > 0.2
 
 
-@pytest.mark.parametrize(("clear", "until"), [(0.02, 0.4), (0.05, 0.55)])
-def test_who_lets_go_is_drawn_as_far_as_asked_for_as_long_as_asked(clear, until):
-    """Of orbs 0, 0.5, ... 9 cm beside a palm, the best between the taps has its surface (2.5 cm off its centre) `clear` from it; thereafter
-    one that is touched is."""
-    env, _ = _postures(1, seed=3)
-    palms = env.physics.fields.geom_xpos[:, env.index.palm_geoms]
-    outward = (palms[:, 0] - palms[:, 1]) / np.linalg.norm(palms[:, 0] - palms[:, 1])
-    config = ShapingConfig(clear=clear, clear_until=until)
-    away = 0.005 * np.arange(19)
-
-    def best(time: float) -> float:
-        told = [Guidance(np.zeros(1), np.zeros(1), palms[:, 0] + d * outward, np.ones(1, int), np.full(1, time)) for d in away]
-        rewards = [shape(env, Ground.TAP, one, np.zeros((1, 38)), np.zeros(1, int), config).reward[0] for one in told]
-        return float(away[np.argmax(rewards)])
-
-    assert best(until - 0.01) == pytest.approx(0.025 + clear)
-    assert best(until + 0.01) <= 0.03
-
-
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match="gaze must be a share"):
         ShapingConfig(gaze=1.5)
     with pytest.raises(ValueError, match="press must be a time"):
         ShapingConfig(press=0.25)
-    with pytest.raises(ValueError, match="clear must be a distance"):
-        ShapingConfig(clear=0.0)
-    with pytest.raises(ValueError, match="clear_until must be from press on"):
-        ShapingConfig(clear_until=0.8)
 
 
 @pytest.mark.parametrize(("ground", "worth"), [(Ground.GAPS, True), (Ground.FLAT, False)])

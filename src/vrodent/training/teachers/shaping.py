@@ -13,7 +13,7 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Pose, facing_ey
 _STILL = 0.08  # m/s; slower instructions mean: stand
 _NEAR_TARGET = 0.15  # m in the plane; nearer, the rat rears instead of walking
 _TOUCHING = 0.03  # m between orb and palm, where they touch
-_ORB = 0.025  # m, its radius
+_OFF = 0.4  # s after a first touch until which the palm is to be off the orb
 _EDGE, _WITHIN = 0.4, 0.8  # cosines: of an orb 5 cm away whose limb enters the picture, 80 degrees wide; and of one that is half in it
 
 
@@ -32,9 +32,6 @@ class ShapingConfig:
             orb tells of it by its colour. A teacher is told; one that looked elsewhere could not be imitated after a first tap.
         press: s after a first touch for which the palm is drawn on to the orb's centre, which does not resist; touches within 0.2 s of the
             first count as one. A rat that lets go where the orb begins cannot know that it touched it, one that reaches into it can.
-        clear: m from the orb's surface to which a palm that lets go is drawn. A student errs by centimetres: one whose teacher waits 2 cm
-            off touches it too soon, or hovers there.
-        clear_until: s after a first touch until which the palm is to be off the orb; then it is drawn near again.
     """
 
     upright: float = 0.1
@@ -45,18 +42,12 @@ class ShapingConfig:
     second_tap: float = 40.0
     gaze: float = 0.0
     press: float = 0.0
-    clear: float = 0.02
-    clear_until: float = 0.4
 
     def __post_init__(self) -> None:
         if not 0 <= self.gaze <= 1:
             raise ValueError(f"gaze must be a share in [0, 1], got {self.gaze}.")
         if not 0 <= self.press <= TwoTap.debounce:
             raise ValueError(f"press must be a time within {TwoTap.debounce} s, after which a touch is a second tap, got {self.press}.")
-        if not 0 < self.clear <= 0.1:
-            raise ValueError(f"clear must be a distance of up to 0.1 m, got {self.clear}.")
-        if not self.press <= self.clear_until < TwoTap.interval:
-            raise ValueError(f"clear_until must be from press on and before {TwoTap.interval} s, got {self.clear_until}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,19 +79,18 @@ def _tracking(at: Pose, guidance: Guidance, ground: Ground) -> tuple[np.ndarray,
     return share, np.where(moving, facing, 0.5 + 0.5 * facing), aside
 
 
-def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray, config: ShapingConfig) -> np.ndarray:
-    """Near the orb until it is touched; in it for `press` s; `clear` m off it, but not far, until `clear_until`; near it again, the more so
-    as it takes time to rise; on its feet, to be ready to walk, while waiting for the next.
+def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray, press: float) -> np.ndarray:
+    """Near the orb until it is touched; in it for `press` s; off it, but not far, until 0.4 s; near it again, the more so as it takes time
+    to rise; on its feet, to be ready to walk, while waiting for the next.
 
     The last centimetres count most: by the long slope alone, rats sat with a palm 1 cm short of the orb, after a first tap four times of
     five, and their students before it.
     """
     near = np.exp(-8.0 * distance)
     closer = 0.5 * near + 0.5 * np.exp(-60.0 * np.clip(distance - _TOUCHING, 0.0, None))
-    farther = np.exp(-8.0 * np.clip(distance - _ORB - config.clear, 0.0, None))
-    clear = np.clip((distance - _ORB) / config.clear, 0.0, 1.0) * farther
+    clear = np.clip((distance - 0.025) / 0.02, 0.0, 1.0) * near / 0.7
     into = 2.0 * np.exp(-40.0 * distance)  # 0.6 at the surface
-    between = np.select([guidance.timer < config.press, guidance.timer < config.clear_until], [into, 0.5 * clear], 0.9 * closer)
+    between = np.select([guidance.timer < press, guidance.timer < _OFF], [into, 0.5 * clear], 0.9 * closer)
     return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * closer, between], 0.05 + 0.35 * upright)
 
 
@@ -137,7 +127,7 @@ def shape(
         walking = config.upright * upright + 0.4 * tracking + 0.2 * np.exp(-8.0 * distance)
         rearing = config.upright * (np.clip(pelvis, 0.0, 1.0) + np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0))
         earned = 1.0 - config.gaze * (1.0 - _seen(facing_eye(env, guidance.target)))
-        rearing = rearing + _tap_shaping(distance, guidance, upright, config) * np.where(guidance.phase == 2, 1.0, earned)
+        rearing = rearing + _tap_shaping(distance, guidance, upright, config.press) * np.where(guidance.phase == 2, 1.0, earned)
         bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0) * earned
         return Progress(
             reward=np.where(far, walking, rearing) + bonus - cost, tracking=tracking, fallen=(torso < -0.1) | (pelvis < 0.1)
