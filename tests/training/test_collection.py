@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import jax
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from vrodent.agent import Agent
-from vrodent.training.collection import ActorConfig, ActorRun
+from vrodent.training.collection import ActorConfig, ActorRun, teachers_steps
 from vrodent.training.gaussian import Gaussian, log_prob
+from vrodent.training.settings import CollectionConfig
 
 WORLDS = 2
 
@@ -137,6 +139,43 @@ def test_a_half_share_splits_episodes_and_no_episode(agent):
     halves = _run(agent, Scripted([[999], [999]], terminates=False), 5, Constant())
     whole = np.array([(halves.collect(agent, 0.5).behaviour_mean[:, 0, 0] == np.float32(0.25)) for _ in range(20)])
     assert (whole == whole[0]).all()
+
+
+def test_the_student_acts_in_the_share_of_lapses_for_half_a_second_on_average():
+    """A chain of two states: 64 worlds of 2,000 steps, of which a share 0.3 is the student's, in runs of 25 steps on average.
+
+    Runs are about 1,500, their lengths geometric, so that their mean's standard error is 0.65 steps; the share's is below 0.01.
+    """
+    config = ActorConfig(task=0, unroll_length=2000, seed=5, lapses=0.3)
+    turn = np.arange(64) < 60
+    student = ~teachers_steps(config, turn, 7)
+    assert student[60:].all()
+    lapses = student[:60]
+    assert lapses.mean() == pytest.approx(0.3, abs=0.04)
+    assert lapses[:, 0].mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 60))
+    begins = (lapses[:, 1:] & ~lapses[:, :-1]).sum()
+    assert lapses[:, 1:].sum() / begins == pytest.approx(25.0, abs=3.0)
+    np.testing.assert_array_equal(student, ~teachers_steps(config, turn, 7))
+    assert np.any(student != ~teachers_steps(config, turn, 8))
+    none = teachers_steps(dataclasses.replace(config, lapses=0.0), turn, 7)
+    np.testing.assert_array_equal(none, np.broadcast_to(turn[:, None], none.shape))
+    with pytest.raises(ValueError, match="lapses must be in"):
+        CollectionConfig(lapses=1.0)
+
+
+def test_what_the_student_does_in_a_lapse_is_its_own_and_its_distance_is_counted(agent):
+    """Labels are 0.25 everywhere, so that steps of the student are those with another mean; its distance is summed by hand."""
+    config = ActorConfig(task=0, unroll_length=40, seed=5, lapses=0.5)
+    run = ActorRun(config, agent, Scripted([[60, 999], [60, 999]], terminates=False), Constant())  # pyright: ignore
+    unrolls = [run.collect(agent, teacher_share=1.0) for _ in range(2)]
+    mean, acted = (np.concatenate([getattr(unroll, name) for unroll in unrolls], axis=1) for name in ("behaviour_mean", "acted"))
+    itself = np.any(mean != np.float32(0.25), axis=2)[:, :60]
+    assert 0 < itself.sum() < itself.size
+    error = ((mean[:, :60] - 0.25) ** 2).mean(axis=2)
+    episodes = run.drain()
+    assert [episode.own_steps for episode in episodes] == list(itself.sum(axis=1))
+    np.testing.assert_allclose([episode.own_error for episode in episodes], (error * itself).sum(axis=1), rtol=1e-5)
+    assert acted[:, :60].all()
 
 
 def test_same_seed_same_unroll(agent):

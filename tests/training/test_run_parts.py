@@ -79,10 +79,12 @@ def test_a_directory_with_a_run_is_not_overwritten_and_another_config_is_refused
 
 
 def test_missing_metrics_stay_missing(tmp_path):
-    episodes = [Episode(0, 10.0, 5, True, False), Episode(0, 20.0, 7, False, False)]
+    episodes = [Episode(0, 10.0, 5, True, False, 3, 0.5), Episode(0, 20.0, 7, False, False, 5, 1.5)]
     row = summarise([_report(explained=np.array([np.nan, 0.25]))], episodes, TASKS)
     assert (row["episode_return/gaps"], row["episode_terminated/gaps"], row["episode_episodes/bowl"]) == (15.0, 0.5, 0)
     assert "episode_return/bowl" not in row
+    assert row["episode_own_distance/gaps"] == pytest.approx(0.5)
+    assert "episode_own_distance/bowl" not in row
     assert "explained/gaps" not in row
     assert row["explained/bowl"] == 0.25
     log = MetricsLog(tmp_path, TASKS)

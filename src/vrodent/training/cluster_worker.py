@@ -10,7 +10,7 @@ import numpy as np
 
 from vrodent.agent import Agent
 from vrodent.simulation import make
-from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher, task_for
+from vrodent.training.collection import ActorRun, Episode, Teacher, acting_config, task_for
 from vrodent.training.run_store import from_json
 from vrodent.training.unroll import Unroll
 from vrodent.version import __version__
@@ -42,7 +42,7 @@ class Collector:
             num_threads=1, shadows=collection.camera_shadows,
         )  # fmt: skip
         self._agent = Agent(config.agent)
-        acting = ActorConfig(task=task, unroll_length=collection.unroll_length, seed=seed, frozen_eyes=collection.frozen_eyes)
+        acting = acting_config(collection, task, seed)
         self._run = ActorRun(acting, self._agent, simulation, teacher)
 
     def collect(self, leaves: Sequence[np.ndarray], teacher_share: float) -> tuple[Unroll, list[Episode]]:

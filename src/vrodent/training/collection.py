@@ -15,9 +15,13 @@ from vrodent.agent import Agent, Memory, forget
 from vrodent.simulation import CpuSimulation
 from vrodent.task import Task
 from vrodent.training.hints import HintingTeacher
+from vrodent.training.settings import CollectionConfig
 from vrodent.training.snapshot import restore, snapshot
 from vrodent.training.teachers.strikes import told_of
 from vrodent.training.unroll import Unroll, empty_unroll, unroll_shapes
+
+_LAPSE_STEPS = 25  # for which a lapse lasts on average
+_COUNTS = ("ended", "reset", "return", "length", "own_steps", "own_error")  # of an actor's worlds
 
 
 class Teacher(Protocol):
@@ -59,13 +63,16 @@ def task_for(name: str, teacher: object, orb_area: float | None = None) -> str |
 
 
 class Episode(NamedTuple):
-    """A finished episode: undiscounted sum of rewards in the task's own units, number of steps, how it ended."""
+    """A finished episode: undiscounted sum of rewards in the task's own units, number of steps, how it ended; on the CPU, the labelled
+    steps in which the student itself acted, and their summed mean squared distances of its mean action from the label."""
 
     task: int
     reward: float
     length: int
     terminated: bool
     diverged: bool
+    own_steps: int = 0
+    own_error: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +84,25 @@ class ActorConfig:
         unroll_length: steps of an unroll.
         seed: of the actions drawn.
         frozen_eyes: whether unrolls hold what the agent's image encoder made of pictures instead of the pictures.
+        lapses: share of the steps of the teacher's episodes in which the student acts, see `teachers_steps`.
     """
 
     task: int
     unroll_length: int
     seed: int
     frozen_eyes: bool = False
+    lapses: float = 0.0
+
+
+def acting_config(collection: CollectionConfig, task: int, seed: int) -> ActorConfig:
+    """How an actor of the task of that index collects in a run."""
+    return ActorConfig(
+        task=task,
+        unroll_length=collection.unroll_length,
+        seed=seed,
+        frozen_eyes=collection.frozen_eyes,
+        lapses=collection.lapses,
+    )
 
 
 Label = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -97,6 +117,25 @@ def teachers_turn(config: ActorConfig, episode: np.ndarray, share: float) -> np.
     """
     draws = [np.random.default_rng([config.seed, config.task, world, int(e) + 1]).random() for world, e in enumerate(episode)]
     return np.array(draws) < share
+
+
+def teachers_steps(config: ActorConfig, driven: np.ndarray, collected: int) -> np.ndarray:
+    """(world, row) bool: whether the teacher acts in each step of the unroll to come, the `collected`-th, given whose turn it is (world,).
+
+    In a part `lapses` of the steps of its episodes the teacher lets the student act, half a second on average, and then mends what came of
+    it. Of its own episodes a student sees little but what its first errors led to, far from anything that the teacher ever met and can tell
+    sense of; lapses lead to where it can.
+    """
+    worlds, length = len(driven), config.unroll_length
+    rng = np.random.default_rng([config.seed, config.task, collected, 1])
+    draws, student = rng.random((length, worlds)), np.zeros((worlds, length), bool)
+    ends = 1.0 / _LAPSE_STEPS
+    begins = ends * config.lapses / (1.0 - config.lapses)
+    acts = rng.random(worlds) < config.lapses
+    for row in range(length):
+        acts = np.where(acts, draws[row] >= ends, draws[row] < begins)
+        student[:, row] = acts
+    return driven[:, None] & ~student
 
 
 def ask(teacher: Teacher, env: Any) -> Label:
@@ -145,6 +184,7 @@ class ActorRun:
         self._ended = np.zeros(worlds, bool)
         self._reset = np.ones(worlds, bool)
         self._return, self._length = np.zeros(worlds), np.zeros(worlds, int)
+        self._own_steps, self._own_error = np.zeros(worlds, int), np.zeros(worlds)
         self._label = self._ask()
 
     def collect(self, agent: Agent, teacher_share: float = 0.0) -> Unroll:
@@ -152,8 +192,8 @@ class ActorRun:
 
         Args:
             agent: who acts.
-            teacher_share: part of the episodes in which the teacher acts in the student's stead. Whoever acts when an unroll begins acts to
-                its end. Such an unroll holds the teacher's Gaussian as the behaviour, so that importance ratios stay true.
+            teacher_share: part of the episodes in which the teacher acts in the student's stead, but for lapses. The behaviour of such a
+                step is the teacher's Gaussian, so that importance ratios stay true.
 
         Returns:
             arrays with the world axis first.
@@ -161,7 +201,8 @@ class ActorRun:
         begin = time.perf_counter()
         worlds, length = self.simulation.num_worlds, self.config.unroll_length
         rng = np.random.default_rng([self.config.seed, self.config.task, self.collected])
-        driven = teachers_turn(self.config, self.simulation.episode, teacher_share if self.teacher is not None else 0.0)
+        turn = teachers_turn(self.config, self.simulation.episode, teacher_share if self.teacher is not None else 0.0)
+        driven = teachers_steps(self.config, turn, self.collected)
         key = jax.random.key(int(rng.integers(2**31)))
         shapes = unroll_shapes(
             agent.config, length, self.teacher is not None, self._hint_size, frozen_eyes=self.config.frozen_eyes
@@ -169,7 +210,7 @@ class ActorRun:
         unroll = empty_unroll(shapes, worlds)
         unroll = unroll._replace(memory=jax.tree.map(np.asarray, self._memory))
         for row in range(length):
-            self._step(agent, unroll, row, key, driven, rng)
+            self._step(agent, unroll, row, key, driven[:, row], rng)
         self._write_observation(agent, unroll, length)
         self.collected += 1
         self.seconds += time.perf_counter() - begin
@@ -191,7 +232,7 @@ class ActorRun:
         arrays |= {f"observation.{name}": array for name, array in self._observation.items()}
         if self._label is not None:
             arrays["label_mean"], arrays["label_log_std"], arrays["label_hint"] = self._label
-        own = {name: getattr(self, f"_{name}") for name in ("ended", "reset", "return", "length")}
+        own = {name: getattr(self, f"_{name}") for name in _COUNTS}
         return arrays | own | {"collected": np.array(self.collected)}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -201,7 +242,7 @@ class ActorRun:
         self._memory = jax.tree.unflatten(structure, [jax.numpy.asarray(arrays[f"memory{i}"]) for i in range(structure.num_leaves)])
         self._observation = _under("observation.", arrays)
         self._label = tuple(arrays[f"label_{part}"] for part in ("mean", "log_std", "hint")) if "label_mean" in arrays else None
-        for name in ("ended", "reset", "return", "length"):
+        for name in _COUNTS:
             setattr(self, f"_{name}", arrays[name].copy())
         self.collected = int(arrays["collected"])
 
@@ -214,6 +255,9 @@ class ActorRun:
             unroll.teacher_mean[:, row], unroll.teacher_log_std[:, row], unroll.hint[:, row] = self._label
             noise = rng.standard_normal(action.shape, dtype=np.float32)
             taught = self._label[0] + np.exp(self._label[1]) * noise
+            itself = ~driven & ~self._ended
+            self._own_steps += itself
+            self._own_error += itself * ((mean - self._label[0]) ** 2).mean(axis=1)
             for own, teachers in ((action, taught), (mean, self._label[0]), (log_std, self._label[1])):
                 own[driven] = teachers[driven]
         control = np.clip(np.asarray(agent.stance) + agent.config.action_scale * action, -1.0, 1.0)
@@ -239,8 +283,10 @@ class ActorRun:
     def _finish(self, over: np.ndarray, terminated: np.ndarray, diverged: np.ndarray) -> None:
         for world in np.flatnonzero(over):
             reward, length = float(self._return[world]), int(self._length[world])
-            self.episodes.append(Episode(self.config.task, reward, length, bool(terminated[world]), bool(diverged[world])))
-        self._return[over], self._length[over] = 0.0, 0
+            own = int(self._own_steps[world]), float(self._own_error[world])
+            self.episodes.append(Episode(self.config.task, reward, length, bool(terminated[world]), bool(diverged[world]), *own))
+        for count in (self._return, self._length, self._own_steps, self._own_error):
+            count[over] = 0
 
     def _write_observation(self, agent: Agent, unroll: Unroll, row: int) -> dict[str, np.ndarray]:
         """Keep what is there to be seen; the observation to act on."""

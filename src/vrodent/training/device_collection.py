@@ -18,7 +18,7 @@ import numpy as np
 from vrodent.agent import Agent, AgentConfig, Memory, forget
 from vrodent.simulation.cpu import Step
 from vrodent.simulation.gpu import GpuSimulation
-from vrodent.training.collection import ActorConfig, Episode, HonestTeacher, Teacher, ask, teachers_turn
+from vrodent.training.collection import ActorConfig, Episode, HonestTeacher, Teacher, ask, teachers_steps, teachers_turn
 from vrodent.training.hints import HintingTeacher
 from vrodent.training.host_view import HostView
 from vrodent.training.unroll import Unroll, unroll_shapes
@@ -93,14 +93,14 @@ class DeviceActorRun:
         begin = time.perf_counter()
         worlds, length = self.simulation.num_worlds, self.config.unroll_length
         rng = np.random.default_rng([self.config.seed, self.config.task, self.collected])
-        driven = teachers_turn(self.config, self.simulation.episode, teacher_share if self.teacher is not None else 0.0)
+        turn = teachers_turn(self.config, self.simulation.episode, teacher_share if self.teacher is not None else 0.0)
         key = jax.random.key(int(rng.integers(2**31)))
         with jax.default_device(self.simulation.jax_device):
             memory = self._memory
             rows = _blank(agent.config, length, self.teacher is not None, self._hint_size, worlds)
-            there = jnp.asarray(driven)
+            there = jnp.asarray(teachers_steps(self.config, turn, self.collected))
             for row in range(length):
-                rows = self._step(agent, rows, row, jax.random.fold_in(key, row), there)
+                rows = self._step(agent, rows, row, jax.random.fold_in(key, row), there[:, row])
             rows = _write_observation(rows, length, self._observation, self._course.reset)
         self.collected += 1
         self.seconds += time.perf_counter() - begin

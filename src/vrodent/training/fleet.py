@@ -14,7 +14,7 @@ import numpy as np
 
 from vrodent.agent import Agent
 from vrodent.simulation import make
-from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher, task_for
+from vrodent.training.collection import ActorConfig, ActorRun, Episode, Teacher, acting_config, task_for
 from vrodent.training.device_replay import DeviceReplay
 from vrodent.training.hints import hint_size
 from vrodent.training.replay import Replay, ReplayError, check_memory, unroll_capacity
@@ -268,8 +268,7 @@ class Fleet:
 
     def _actor(self, index: int, agent: Agent, teachers: Mapping[str, Teacher]) -> Actor:
         config, name = self.config, self.config.tasks[index]
-        length, frozen = config.collection.unroll_length, config.collection.frozen_eyes
-        acting = ActorConfig(task=index, unroll_length=length, seed=config.seed, frozen_eyes=frozen)
+        acting = acting_config(config.collection, index, config.seed)
         if self._on_gpu:
             return _gpu_actor(config, acting, self.worlds[index], agent, teachers.get(name))
         simulation = make(

@@ -25,6 +25,9 @@ class TeachingConfig:
         final_weight: from update `anneal_updates` on.
         anneal_updates: updates over which the weight goes from one to the other, linearly in its logarithm (linearly if either is 0).
         spread: standard deviation that `clone` measures with and teaches, in units of the action.
+        outlier: root mean square distance between the means, in units of the action, from which on `clone` pulls the less the farther off
+            the student is (Cauchy's loss: Barron 2019, arXiv:1701.03077, eq. 1 with alpha 0); 0 pulls ever more. What a teacher says where
+            it has never been is noise, and squared, noise is most of the loss.
     """
 
     kind: Literal["clone", "kl", "cross_entropy"] = "clone"
@@ -32,6 +35,7 @@ class TeachingConfig:
     final_weight: float = 1.0
     anneal_updates: int = 1
     spread: float = 0.2
+    outlier: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in ("clone", "kl", "cross_entropy"):
@@ -39,6 +43,8 @@ class TeachingConfig:
         for name in ("weight", "final_weight"):
             if getattr(self, name) < 0.0:
                 raise ValueError(f"teaching.{name} must not be negative, but is {getattr(self, name)}.")
+        if self.outlier < 0.0:
+            raise ValueError(f"teaching.outlier must not be negative, but is {self.outlier}.")
         if self.anneal_updates < 1 or self.spread <= 0.0:
             raise ValueError(f"teaching needs anneal_updates >= 1 and spread > 0, not {self.anneal_updates} and {self.spread}.")
 
@@ -67,8 +73,11 @@ def teaching_loss(config: TeachingConfig, teacher: Gaussian, student: Gaussian) 
     teacher = jax.lax.stop_gradient(teacher)
     if config.kind == "clone":
         taught = jnp.full_like(student.log_std, jnp.log(config.spread))
-        distance = 0.5 * ((student.mean - teacher.mean) / config.spread) ** 2
-        return jnp.sum(distance + 0.5 * (student.log_std - taught) ** 2, axis=-1)
+        distance = jnp.sum((student.mean - teacher.mean) ** 2, axis=-1)
+        if config.outlier > 0.0:
+            bound = teacher.mean.shape[-1] * config.outlier**2
+            distance = bound * jnp.log1p(distance / bound)
+        return 0.5 * distance / config.spread**2 + 0.5 * jnp.sum((student.log_std - taught) ** 2, axis=-1)
     divergence = kl(teacher, student)
     if config.kind == "cross_entropy":
         divergence = divergence + jnp.sum(teacher.log_std + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e), axis=-1)

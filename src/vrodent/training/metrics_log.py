@@ -19,7 +19,7 @@ BY_TASK = (
     "hint_distance", "touched_distance",
 )  # fmt: skip
 SPEED = ("seconds", "updates_per_second", "steps_per_second", "samples_per_insert", "skipped_updates", "rollbacks", "gradient_norm")
-EPISODE = ("return", "length", "episodes", "terminated", "diverged")
+EPISODE = ("return", "length", "episodes", "terminated", "diverged", "own_distance")
 
 
 def columns(tasks: Sequence[str]) -> list[str]:
@@ -31,7 +31,11 @@ def columns(tasks: Sequence[str]) -> list[str]:
 
 
 def summarise(reports: Sequence[UpdateReport], episodes: Sequence[Episode], tasks: Sequence[str]) -> dict[str, float]:
-    """Means over some updates and some finished episodes. What there is no value of is left out, never 0."""
+    """Means over some updates and some finished episodes. What there is no value of is left out, never 0.
+
+    `teaching_distance` is over replayed steps, the teacher's among them, learned from before; `episode_own_distance`, root mean square in
+    units of action, over those the student took itself, before they were learned from. Far apart, the student learns its replay by heart.
+    """
     row: dict[str, float] = {}
     if reports:
         row["gradient_norm"] = float(np.mean([report.gradient_norm for report in reports]))
@@ -50,6 +54,8 @@ def summarise(reports: Sequence[UpdateReport], episodes: Sequence[Episode], task
             row[f"episode_length/{task}"] = float(np.mean([episode.length for episode in own]))
             row[f"episode_terminated/{task}"] = float(np.mean([episode.terminated for episode in own]))
             row[f"episode_diverged/{task}"] = sum(episode.diverged for episode in own)
+        if steps := sum(episode.own_steps for episode in own):
+            row[f"episode_own_distance/{task}"] = math.sqrt(sum(episode.own_error for episode in own) / steps)
     return row
 
 

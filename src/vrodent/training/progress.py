@@ -36,5 +36,6 @@ def line(row: Mapping[str, float], tasks: Sequence[str], total_steps: int, wante
     ]
     if row.get("loss/teaching"):
         distances = [f"{row[f'teaching_distance/{task}']:.3f}" for task in tasks if f"teaching_distance/{task}" in row]
-        parts.append("from teacher " + " ".join(distances))
+        own = [f"{task} {row[f'episode_own_distance/{task}']:.2f}" for task in tasks if f"episode_own_distance/{task}" in row]
+        parts.append("from teacher " + " ".join(distances) + (f" (by itself: {', '.join(own)})" if own else ""))
     return " | ".join(parts)

@@ -29,6 +29,7 @@ class CollectionConfig:
         teacher_share: part of the episodes in which the teacher acts in the student's stead, at first; in the warm-up at least a half.
         final_teacher_share: the same from update `teacher_share_updates` on, linearly approached.
         teacher_share_updates: see there.
+        lapses: share of the steps of the teacher's episodes in which the student acts, some tenths of a second at a time.
         physics: "training" or "reference".
         orb_area: m from the middle, in x and y, within which the orbs of two_tap appear. In an area smaller than the task's own they are
             tapped more often, for the way to them is short.
@@ -49,6 +50,7 @@ class CollectionConfig:
     teacher_share: float = 0.0
     final_teacher_share: float = 0.0
     teacher_share_updates: int = 1
+    lapses: float = 0.0
     physics: Literal["training", "reference"] = "training"
     orb_area: float = 1.5
     camera_shadows: bool = False
@@ -63,6 +65,8 @@ class CollectionConfig:
         for name in ("teacher_share", "final_teacher_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"collection.{name} must be in [0, 1], but is {getattr(self, name)}.")
+        if not 0.0 <= self.lapses <= 0.9:
+            raise ValueError(f"collection.lapses must be in [0, 0.9], but is {self.lapses}.")
         if any(count < 1 for count in self.worlds):
             raise ValueError(f"collection.worlds must be at least 1 for each task, but is {self.worlds}.")
         if self.physics not in ("training", "reference"):
