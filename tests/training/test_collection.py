@@ -130,6 +130,33 @@ def test_a_teacher_labels_every_row_and_its_actions_carry_its_own_likelihood(age
     assert np.all(own.behaviour_mean != np.float32(0.25))
 
 
+class Calm(Constant):
+    """A teacher who says a tenth of the number of the step, which is what it sees, and goes on from the action before by three quarters."""
+
+    def observe(self, env):
+        return env.time[:, None] / 10.0
+
+    def act(self, observation):
+        return np.repeat(observation, 38, axis=1), np.full((WORLDS, 38), -30.0)
+
+    def calm(self, observation):
+        return np.full(WORLDS, 0.75)
+
+
+def test_a_calm_teacher_goes_on_from_the_action_before(agent):
+    """Its own: a first-order filter of the steps' numbers, begun anew in each episode. The student's: three quarters of what it did."""
+    run = _run(agent, Scripted([[6, 99], [6, 99]], terminates=False), 14, Calm())
+    unroll = run.collect(agent, teacher_share=1.0)
+    expected, numbers = [], [0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6]
+    for number in numbers:
+        expected.append(number / 10.0 if number == 0 else 0.75 * expected[-1] + 0.25 * number / 10.0)
+    np.testing.assert_allclose(unroll.teacher_mean[0, :, 0], expected, rtol=1e-5)
+    own = _run(agent, Scripted([[6, 99], [6, 99]], terminates=False), 14, Calm()).collect(agent)
+    before = np.where(np.array(numbers)[1:, None] == 0, 0.0, own.behaviour_mean[1, :-1])
+    said = np.array(numbers)[1:, None] / 10.0
+    np.testing.assert_allclose(own.teacher_mean[1, 1:], np.where(said == 0.0, 0.0, 0.75 * before + 0.25 * said), atol=1e-6)
+
+
 def test_a_half_share_splits_episodes_and_no_episode(agent):
     """Episodes of four steps take five rows, as two unrolls do: both unrolls of each are driven, or neither is. 120 episodes: 60 +- 5.5."""
     run = _run(agent, Scripted([[4] * 99, [4] * 99], terminates=False), 5, Constant())

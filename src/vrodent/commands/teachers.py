@@ -23,6 +23,7 @@ SPEEDS = (0.8, 0.5, 0.5, 0.4)
 def find_teachers(
     words: Sequence[Path], righting: Path | None, approach: Path | None, speeds: Sequence[float], tasks: Sequence[str],
     strike: float = 0.0,
+    calmness: tuple[float, float] = (0.0, 0.0),
 ) -> dict[str, TaskTeacher | SwitchingTeacher]:
     """A teacher for each task.
 
@@ -33,9 +34,10 @@ def find_teachers(
         speeds: m/s to walk at in each of the four tasks.
         tasks: for which teachers are wanted.
         strike: m, how near a palm that stays must come to the orb of two_tap for its teacher to be told of a tap; 0 tells of touches only.
+        calmness: shares of the action before in labels: of who walks, and of who taps.
 
     Raises:
-        ValueError: neither one teacher nor one a task; a strike that is none.
+        ValueError: neither one teacher nor one a task; a strike or share that is none.
         CheckpointError: no such teacher, or a damaged one.
     """
     if len(words) not in (1, len(TASK_NAMES)):
@@ -44,15 +46,17 @@ def find_teachers(
     loaded = {name: load_teacher(find_teacher(name)).teacher for name in dict.fromkeys(names)}
     experts = {task: loaded[name] for task, name in zip(TASK_NAMES, names, strict=True)}
     told: dict[str, float] = dict(zip(TASK_NAMES, speeds, strict=True))
-    found: dict[str, TaskTeacher | SwitchingTeacher] = dict(task_teachers(experts, {task: told[task] for task in tasks}))
+    found: dict[str, TaskTeacher | SwitchingTeacher] = dict(
+        task_teachers(experts, {task: told[task] for task in tasks}, calmness[0])
+    )
     righter = None if righting is None else load_teacher(find_teacher(righting)).teacher
     if righter is not None and "bowl" in found:
-        found["bowl"] = righting_teacher(experts["bowl"], righter, told["bowl"])
+        found["bowl"] = righting_teacher(experts["bowl"], righter, told["bowl"], calmness[0])
     if "two_tap" in found:
         tapper, speed = experts["two_tap"], told["two_tap"]
         if approach is None:
-            found["two_tap"] = TaskTeacher(tapper, GUIDES["two_tap"](speed), strike=strike)
+            found["two_tap"] = TaskTeacher(tapper, GUIDES["two_tap"](speed), strike=strike, calmness=calmness[1])
         else:
             walker = load_teacher(find_teacher(approach)).teacher
-            found["two_tap"] = approaching_teacher(walker, tapper, speed, righter, strike)
+            found["two_tap"] = approaching_teacher(walker, tapper, speed, righter, strike, calmness)
     return found

@@ -57,6 +57,15 @@ class StrikingTeacher(Protocol):
     def strike(self) -> float: ...
 
 
+@runtime_checkable
+class CalmTeacher(Protocol):
+    """A teacher that goes on from the action before, which `act` knows nothing of."""
+
+    def calm(self, observation: np.ndarray, /) -> np.ndarray:
+        """(world,): share of the action before in its own, for each row of what it saw."""
+        ...
+
+
 def task_for(name: str, teacher: object, orb_area: float | None = None) -> str | Task:
     """The task to make worlds of in which a teacher is to be asked, given its name, and the area of orbs in m if not the task's own."""
     return told_of(name, teacher.strike if isinstance(teacher, StrikingTeacher) else 0.0, orb_area)
@@ -138,11 +147,21 @@ def teachers_steps(config: ActorConfig, driven: np.ndarray, collected: int) -> n
     return driven[:, None] & ~student
 
 
-def ask(teacher: Teacher, env: Any) -> Label:
-    """What the teacher says of the present moment."""
+def ask(teacher: Teacher, env: Any, before: np.ndarray | None = None, fresh: np.ndarray | bool = False) -> Label:
+    """What the teacher says of the present moment.
+
+    Args:
+        teacher: to be asked.
+        env: the moment.
+        before: (world, 38), the mean action of the step before, from which a calm teacher goes on.
+        fresh: (world,) bool, worlds in which no step was before.
+    """
     observation = teacher.observe(env)
     hint = teacher.hint(observation) if isinstance(teacher, HintingTeacher) else np.zeros((len(observation), 0))
     mean, log_std = teacher.act(observation)
+    if before is not None and isinstance(teacher, CalmTeacher):
+        calm = np.where(fresh, 0.0, teacher.calm(observation))[:, None]
+        mean = calm * before + (1.0 - calm) * mean
     return np.asarray(mean, np.float32), np.asarray(log_std, np.float32), np.asarray(hint, np.float32)
 
 
@@ -273,7 +292,7 @@ class ActorRun:
         self._finish(over, step.terminated, step.info.diverged)
         self._observation = self.simulation.reset(self._ended) if self._ended.any() else step.observation
         self._reset, self._ended = self._ended, over
-        self._label = self._ask()
+        self._label = self._ask(mean)
 
     def _hopeless(self) -> np.ndarray:
         if isinstance(self.teacher, HonestTeacher):
@@ -298,8 +317,8 @@ class ActorRun:
         unroll.reset[:, row] = self._reset
         return observation
 
-    def _ask(self) -> Label | None:
-        return None if self.teacher is None else ask(self.teacher, self.simulation)
+    def _ask(self, before: np.ndarray | None = None) -> Label | None:
+        return None if self.teacher is None else ask(self.teacher, self.simulation, before, self._reset)
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -37,23 +37,28 @@ class _Choice(NamedTuple):
 
 
 class _Course(NamedTuple):
-    """How far every world's episode is, (world,): whether this row is its final observation, whether it begins a new episode, the sum of
-    rewards and the number of steps so far."""
+    """How far every world's episode is, (world,): whether this row is its final observation, whether it begins a new episode, and so far
+    the sum of rewards, the number of steps, and what `Episode` tells of the student's own."""
 
     ended: jax.Array
     reset: jax.Array
     total: jax.Array
     length: jax.Array
+    own_steps: jax.Array
+    own_error: jax.Array
 
 
 class _Ending(NamedTuple):
-    """What ended in a step, (world,): whether it did, sum of rewards, number of steps, by the task's rule, by failing physics."""
+    """What ended in a step, (world,): whether it did, sum of rewards, number of steps, by the task's rule, by failing physics; and
+    what `Episode` tells of the student's own steps."""
 
     over: jax.Array
     total: jax.Array
     length: jax.Array
     terminated: jax.Array
     diverged: jax.Array
+    own_steps: jax.Array
+    own_error: jax.Array
 
 
 class DeviceActorRun:
@@ -77,7 +82,8 @@ class DeviceActorRun:
         with jax.default_device(simulation.jax_device):
             self._memory = agent.initial_memory(worlds)
             self._observation = simulation.reset()
-            self._course = _Course(jnp.zeros(worlds, bool), jnp.ones(worlds, bool), jnp.zeros(worlds), jnp.zeros(worlds, jnp.int32))
+            zero, none = jnp.zeros(worlds), jnp.zeros(worlds, jnp.int32)
+            self._course = _Course(jnp.zeros(worlds, bool), jnp.ones(worlds, bool), zero, none, none, zero)
             self._label = self._ask()
 
     def collect(self, agent: Agent, teacher_share: float = 0.0) -> Unroll:
@@ -111,10 +117,11 @@ class DeviceActorRun:
         kept, self._endings = self._endings, []
         episodes = []
         for ending in kept:
-            over, total, length, terminated, diverged = map(np.asarray, ending)
+            over, total, length, terminated, diverged, own_steps, own_error = map(np.asarray, ending)
             for world in np.flatnonzero(over):
                 how = bool(terminated[world]), bool(diverged[world])
-                episodes.append(Episode(self.config.task, float(total[world]), int(length[world]), *how))
+                own = int(own_steps[world]), float(own_error[world])
+                episodes.append(Episode(self.config.task, float(total[world]), int(length[world]), *how, *own))
         return episodes
 
     def close(self) -> None:
@@ -128,12 +135,13 @@ class DeviceActorRun:
         step = self.simulation.step(choice.control)
         hopeless = self._hopeless()
         before, anywhere = self._course.ended, self._some_ended
-        rows, self._course, ending = _write_step(rows, row, choice, self._label, step._replace(observation={}), self._course, hopeless)
+        seen = step._replace(observation={})
+        rows, self._course, ending = _write_step(rows, row, choice, self._label, driven, seen, self._course, hopeless)
         self._some_ended = bool(ending.over.any())
         if self._some_ended:
             self._endings.append(ending)
         self._observation = self.simulation.reset(before) if anywhere else step.observation
-        self._label = self._ask()
+        self._label = self._ask(choice.mean)
         return rows
 
     def _hopeless(self) -> jax.Array:
@@ -141,10 +149,12 @@ class DeviceActorRun:
             return jnp.asarray(self.teacher.hopeless(HostView(self.simulation)))  # pyright: ignore[reportArgumentType]
         return jnp.zeros(self.simulation.num_worlds, bool)
 
-    def _ask(self) -> Label | None:
+    def _ask(self, before: jax.Array | None = None) -> Label | None:
         if self.teacher is None:
             return None
-        mean, log_std, hint = map(jnp.asarray, ask(self.teacher, HostView(self.simulation)))
+        mean_before = None if before is None else np.asarray(before)
+        label = ask(self.teacher, HostView(self.simulation), mean_before, np.asarray(self._course.reset))
+        mean, log_std, hint = map(jnp.asarray, label)
         return mean, log_std, hint
 
 
@@ -181,7 +191,14 @@ def _write_observation(rows: Unroll, row: Any, observation: dict[str, jax.Array]
 
 @partial(jax.jit, donate_argnums=0)
 def _write_step(
-    rows: Unroll, row: Any, choice: _Choice, label: Label | None, step: Step, course: _Course, hopeless: jax.Array
+    rows: Unroll,
+    row: Any,
+    choice: _Choice,
+    label: Label | None,
+    driven: jax.Array,
+    step: Step,
+    course: _Course,
+    hopeless: jax.Array,
 ) -> tuple[Unroll, _Course, _Ending]:
     """One row of the unroll, and how the episodes go on after it."""
     going, diverged = ~course.ended, jnp.asarray(step.info.diverged)
@@ -190,11 +207,16 @@ def _write_step(
         "action": choice.action, "behaviour_mean": choice.mean, "behaviour_log_std": choice.log_std, "reward": reward,
         "acted": going & ~diverged, "discount": jnp.where(going, jnp.where(step.terminated, step.info.discount, 1.0), 0.0),
     }  # fmt: skip
+    own_steps, own_error = course.own_steps, course.own_error
     if label is not None:
+        itself = going & ~driven
+        own_steps = own_steps + itself
+        own_error = own_error + itself * ((choice.mean - label[0]) ** 2).mean(axis=1)
         values |= {"teacher_mean": label[0], "teacher_log_std": label[1], "hint": label[2]}
     written = {name: getattr(rows, name).at[:, row].set(value.astype(jnp.float32)) for name, value in values.items()}
     total, length = course.total + reward, course.length + going
     over = jnp.asarray(step.terminated | step.truncated | hopeless) & going
-    ending = _Ending(over, total, length, jnp.asarray(step.terminated), diverged)
-    after = _Course(over, course.ended, jnp.where(over, 0.0, total), jnp.where(over, 0, length))
+    ending = _Ending(over, total, length, jnp.asarray(step.terminated), diverged, own_steps, own_error)
+    kept = (jnp.where(over, 0, count) for count in (total, length, own_steps, own_error))
+    after = _Course(over, course.ended, *kept)
     return rows._replace(**written), after, ending

@@ -173,6 +173,23 @@ def test_the_command_tells_the_tapper_alone(approach):
     assert {name: found[name].strike for name in TASK_NAMES} == {"gaps": 0.0, "forage": 0.0, "bowl": 0.0, "two_tap": 0.05}
 
 
+def test_who_walks_and_who_taps_are_as_calm_as_asked():
+    """Told by what a teacher sees: the rat 1 m from the orb, under it, and fallen."""
+    found = find_teachers((Path("locomotion"),), Path("righting"), Path("locomotion"), SPEEDS, TASK_NAMES, calmness=(0.3, 0.6))
+    env = make("two_tap", num_worlds=3, seed=4, physics="training", camera=False)
+    env.reset()
+    position = env.physics.fields.qpos[:, :2].copy()
+    env.arenas.targets[:, :, :2] = position[:, None]
+    env.arenas.targets[0, :, 0] += 1.0
+    env.physics.fields.qpos[2, 3:7] = [0.0, 1.0, 0.0, 0.0]
+    env.physics.fields.forward()
+    for task, expected in {"two_tap": [0.3, 0.6, 0.0], "forage": [0.3, 0.3, 0.3], "gaps": [0.3, 0.3, 0.3]}.items():
+        seen = found["two_tap"].observe(env) if task == "two_tap" else np.zeros((3, OBSERVATION_SIZE), np.float32)
+        np.testing.assert_array_equal(found[task].calm(seen), expected)
+    with pytest.raises(ValueError, match="calmness must be a share"):
+        find_teachers((Path("locomotion"),), None, None, SPEEDS, TASK_NAMES, calmness=(1.0, 0.0))
+
+
 @pytest.mark.parametrize("strike", [0.01, 0.2, -1.0, float("nan")])
 def test_a_distance_that_is_none_is_refused(strike):
     with pytest.raises(ValueError, match="strike must be a distance"):

@@ -38,15 +38,19 @@ class TaskTeacher:
         guide: what it is told.
         unit: of the labels: ctrl = clip(stance + unit * action, -1, 1), as the student's. The teacher's own reach may be another.
         strike: m from an orb within which a palm that stays strikes it, as a teacher of two_tap is told, see `strikes`; 0 tells of touches.
+        calmness: share of the action before in a label, whoever took it: a low-pass filter. Soft actor-critic's means tremble from step to
+            step, by as much as they differ at all, to no end and beyond what can be imitated.
 
     Raises:
-        ValueError: a distance that is none.
+        ValueError: a distance or a share that is none.
     """
 
-    def __init__(self, teacher: Teacher, guide: Guide, unit: float = 0.5, strike: float = 0.0):
+    def __init__(self, teacher: Teacher, guide: Guide, unit: float = 0.5, strike: float = 0.0, calmness: float = 0.0):
         if strike != 0.0:
             check_strike(strike)
-        self.teacher, self.guide, self.unit, self.strike = teacher, guide, unit, strike
+        if not 0.0 <= calmness < 1.0:
+            raise ValueError(f"calmness must be a share of at least 0 and below 1, got {calmness}.")
+        self.teacher, self.guide, self.unit, self.strike, self.calmness = teacher, guide, unit, strike, calmness
         self._act = eqx.filter_jit(lambda network, seen: network.act(seen))
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
@@ -59,6 +63,10 @@ class TaskTeacher:
         mean, log_std = self._act(self.teacher, jax.numpy.asarray(observation))
         scale = self.teacher.config.action_scale / self.unit
         return scale * np.asarray(mean), np.log(scale) + np.asarray(log_std)
+
+    def calm(self, observation: np.ndarray) -> np.ndarray:
+        """(world,): share of the action before in a label."""
+        return np.full(len(observation), self.calmness)
 
     @property
     def hint_size(self) -> int:
@@ -127,6 +135,11 @@ class SwitchingTeacher:
         mean, log_std = (np.where(special > 0.5, one, other) for one, other in pairs)
         return mean, log_std
 
+    def calm(self, observation: np.ndarray) -> np.ndarray:
+        """(world,), as either teacher has it."""
+        special, usually, specially = _parted(observation)
+        return np.where(special[:, 0] > 0.5, self.special.calm(specially), self.usual.calm(usually))
+
     @property
     def strike(self) -> float:
         """As one of them is told of taps, see `TaskTeacher.strike`."""
@@ -162,23 +175,28 @@ def _lies(env: CpuSimulation) -> np.ndarray:
     return np.minimum(at.rotation[:, 2, 2], at.pelvis[:, 2, 2]) < _ON_ITS_FEET
 
 
-def righting_teacher(walker: Teacher, righter: Teacher, speed: float) -> SwitchingTeacher:
-    """Out of the bowl: to its feet, then away from the centre at a speed in m/s, over slopes as over open ground."""
-    outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT))
+def righting_teacher(walker: Teacher, righter: Teacher, speed: float, calmness: float = 0.0) -> SwitchingTeacher:
+    """Out of the bowl: to its feet, then away from the centre at a speed in m/s, over slopes as over open ground, so calmly."""
+    outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT), calmness=calmness)
     return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0)), _lies, gives_up=False)
 
 
 def approaching_teacher(
-    walker: Teacher, tapper: Teacher, speed: float, righter: Teacher | None = None, strike: float = 0.0
+    walker: Teacher,
+    tapper: Teacher,
+    speed: float,
+    righter: Teacher | None = None,
+    strike: float = 0.0,
+    calmness: tuple[float, float] = (0.0, 0.0),
 ) -> SwitchingTeacher:
     """Two taps: the walker turns until it sees the orb and brings the rat to within 20 cm at a speed in m/s, then the tapper has it.
 
     With a righter no episode is given up for a fall: it has the rat when it has toppled, away from the orb or beyond what belongs to
     rearing. Either way an episode is given up when an orb has not been tapped for 12 s: a student that crouches under an orb is in a place
-    from which the tapper does not rise either, and would fill all episodes with it.
+    from which the tapper does not rise either, and would fill all episodes with it. Walker and tapper are as calm as `calmness` says.
     """
     walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=_SIGHT), TwoTapGuide(speed=speed)
-    tapping = TaskTeacher(tapper, tap, strike=strike)
+    tapping = TaskTeacher(tapper, tap, strike=strike, calmness=calmness[1])
 
     def near(env: CpuSimulation) -> np.ndarray:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
@@ -188,19 +206,22 @@ def approaching_teacher(
         told = tap.guide(env)
         return (told.phase == 0) & (told.timer > _PATIENCE)
 
-    both = SwitchingTeacher(TaskTeacher(walker, walk), tapping, near, special_hints=True, stuck=stuck)
+    both = SwitchingTeacher(TaskTeacher(walker, walk, calmness=calmness[0]), tapping, near, special_hints=True, stuck=stuck)
     if righter is None:
         return both
     rising = TaskTeacher(righter, TwoTapGuide(speed=0.0, ground=Ground.BOWL))
     return SwitchingTeacher(both, rising, lambda env: tapping.hopeless(env) | (_lies(env) & ~near(env)), gives_up=False, stuck=stuck)
 
 
-def task_teachers(teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float]) -> dict[str, TaskTeacher]:
+def task_teachers(
+    teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str, float], calmness: float = 0.0
+) -> dict[str, TaskTeacher]:
     """Teachers for several tasks.
 
     Args:
         teacher: the networks, of one for all or by task.
         speeds: m/s to walk at, by task.
+        calmness: share of the action before in their labels.
 
     Raises:
         ValueError: there is no such task.
@@ -209,4 +230,4 @@ def task_teachers(teacher: Teacher | Mapping[str, Teacher], speeds: Mapping[str,
     if unknown:
         raise ValueError(f"There is no guide for {unknown[0]!r}; there are guides for {', '.join(GUIDES)}.")
     experts = {task: teacher if isinstance(teacher, Teacher) else teacher[task] for task in speeds}
-    return {task: TaskTeacher(experts[task], GUIDES[task](speed)) for task, speed in speeds.items()}
+    return {task: TaskTeacher(experts[task], GUIDES[task](speed), calmness=calmness) for task, speed in speeds.items()}
