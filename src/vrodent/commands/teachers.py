@@ -34,7 +34,7 @@ def find_teachers(
         speeds: m/s to walk at in each of the four tasks.
         tasks: for which teachers are wanted.
         strike: m, how near a palm that stays must come to the orb of two_tap for its teacher to be told of a tap; 0 tells of touches only.
-        calmness: shares of the action before in labels: of who walks, and of who taps.
+        calmness: shares of the label before in labels: of who walks, and of who taps.
 
     Raises:
         ValueError: neither one teacher nor one a task; a strike or share that is none.

@@ -63,7 +63,7 @@ class Command:
     """m from the orb of two_tap within which a palm that stays for 0.2 s has tapped it, as its teacher is told; 0 tells of touches only. A
     student cannot tell a touch from a near miss: 0.05 lets it learn to come again in time after either."""
     calmness: tuple[float, float] = (0.0, 0.0)
-    """Share of the action before in the labels of teachers that walk, and of the one that taps: a low-pass filter. Teachers tremble from
+    """Share of the label before in the labels of teachers that walk, and of the one that taps: a low-pass filter. Teachers tremble from
     step to step, to no end and beyond imitation; the packaged ones walk and tap as well with 0.3 0.6."""
     cluster: str | None = None
     """Let actors run on a cluster of Ray (needs vrodent[cluster]): its address, or `local` for processes of this machine alone."""

@@ -59,10 +59,10 @@ class StrikingTeacher(Protocol):
 
 @runtime_checkable
 class CalmTeacher(Protocol):
-    """A teacher that goes on from the action before, which `act` knows nothing of."""
+    """A teacher that goes on from what it said before, which `act` knows nothing of."""
 
     def calm(self, observation: np.ndarray, /) -> np.ndarray:
-        """(world,): share of the action before in its own, for each row of what it saw."""
+        """(world,): share of what it said before in what it says, for each row of what it saw."""
         ...
 
 
@@ -153,7 +153,7 @@ def ask(teacher: Teacher, env: Any, before: np.ndarray | None = None, fresh: np.
     Args:
         teacher: to be asked.
         env: the moment.
-        before: (world, 38), the mean action of the step before, from which a calm teacher goes on.
+        before: (world, 38), what it said in the step before, from which a calm teacher goes on, whoever acted.
         fresh: (world,) bool, worlds in which no step was before.
     """
     observation = teacher.observe(env)
@@ -204,6 +204,7 @@ class ActorRun:
         self._reset = np.ones(worlds, bool)
         self._return, self._length = np.zeros(worlds), np.zeros(worlds, int)
         self._own_steps, self._own_error = np.zeros(worlds, int), np.zeros(worlds)
+        self._label: Label | None = None
         self._label = self._ask()
 
     def collect(self, agent: Agent, teacher_share: float = 0.0) -> Unroll:
@@ -260,7 +261,8 @@ class ActorRun:
         structure = jax.tree.structure(self._memory)
         self._memory = jax.tree.unflatten(structure, [jax.numpy.asarray(arrays[f"memory{i}"]) for i in range(structure.num_leaves)])
         self._observation = _under("observation.", arrays)
-        self._label = tuple(arrays[f"label_{part}"] for part in ("mean", "log_std", "hint")) if "label_mean" in arrays else None
+        kept = "label_mean" in arrays
+        self._label = (arrays["label_mean"], arrays["label_log_std"], arrays["label_hint"]) if kept else None
         for name in _COUNTS:
             setattr(self, f"_{name}", arrays[name].copy())
         self.collected = int(arrays["collected"])
@@ -292,7 +294,7 @@ class ActorRun:
         self._finish(over, step.terminated, step.info.diverged)
         self._observation = self.simulation.reset(self._ended) if self._ended.any() else step.observation
         self._reset, self._ended = self._ended, over
-        self._label = self._ask(mean)
+        self._label = self._ask()
 
     def _hopeless(self) -> np.ndarray:
         if isinstance(self.teacher, HonestTeacher):
@@ -317,7 +319,8 @@ class ActorRun:
         unroll.reset[:, row] = self._reset
         return observation
 
-    def _ask(self, before: np.ndarray | None = None) -> Label | None:
+    def _ask(self) -> Label | None:
+        before = None if self._label is None else self._label[0]
         return None if self.teacher is None else ask(self.teacher, self.simulation, before, self._reset)
 
 

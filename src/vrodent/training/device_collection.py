@@ -84,6 +84,7 @@ class DeviceActorRun:
             self._observation = simulation.reset()
             zero, none = jnp.zeros(worlds), jnp.zeros(worlds, jnp.int32)
             self._course = _Course(jnp.zeros(worlds, bool), jnp.ones(worlds, bool), zero, none, none, zero)
+            self._label: Label | None = None
             self._label = self._ask()
 
     def collect(self, agent: Agent, teacher_share: float = 0.0) -> Unroll:
@@ -141,7 +142,7 @@ class DeviceActorRun:
         if self._some_ended:
             self._endings.append(ending)
         self._observation = self.simulation.reset(before) if anywhere else step.observation
-        self._label = self._ask(choice.mean)
+        self._label = self._ask()
         return rows
 
     def _hopeless(self) -> jax.Array:
@@ -149,11 +150,11 @@ class DeviceActorRun:
             return jnp.asarray(self.teacher.hopeless(HostView(self.simulation)))  # pyright: ignore[reportArgumentType]
         return jnp.zeros(self.simulation.num_worlds, bool)
 
-    def _ask(self, before: jax.Array | None = None) -> Label | None:
+    def _ask(self) -> Label | None:
         if self.teacher is None:
             return None
-        mean_before = None if before is None else np.asarray(before)
-        label = ask(self.teacher, HostView(self.simulation), mean_before, np.asarray(self._course.reset))
+        before = None if self._label is None else np.asarray(self._label[0])
+        label = ask(self.teacher, HostView(self.simulation), before, np.asarray(self._course.reset))
         mean, log_std, hint = map(jnp.asarray, label)
         return mean, log_std, hint
 

@@ -38,7 +38,7 @@ class TaskTeacher:
         guide: what it is told.
         unit: of the labels: ctrl = clip(stance + unit * action, -1, 1), as the student's. The teacher's own reach may be another.
         strike: m from an orb within which a palm that stays strikes it, as a teacher of two_tap is told, see `strikes`; 0 tells of touches.
-        calmness: share of the action before in a label, whoever took it: a low-pass filter. Soft actor-critic's means tremble from step to
+        calmness: share of the label before in a label, whoever acted: a low-pass filter. Soft actor-critic's means tremble from step to
             step, by as much as they differ at all, to no end and beyond what can be imitated.
 
     Raises:
@@ -65,7 +65,7 @@ class TaskTeacher:
         return scale * np.asarray(mean), np.log(scale) + np.asarray(log_std)
 
     def calm(self, observation: np.ndarray) -> np.ndarray:
-        """(world,): share of the action before in a label."""
+        """(world,): share of the label before in a label."""
         return np.full(len(observation), self.calmness)
 
     @property
@@ -221,7 +221,7 @@ def task_teachers(
     Args:
         teacher: the networks, of one for all or by task.
         speeds: m/s to walk at, by task.
-        calmness: share of the action before in their labels.
+        calmness: share of the label before in a label.
 
     Raises:
         ValueError: there is no such task.
