@@ -72,8 +72,8 @@ def task_for(name: str, teacher: object, orb_area: float | None = None) -> str |
 
 
 class Episode(NamedTuple):
-    """A finished episode: undiscounted sum of rewards in the task's own units, number of steps, how it ended; on the CPU, the labelled
-    steps in which the student itself acted, and their summed mean squared distances of its mean action from the label."""
+    """A finished episode: undiscounted sum of rewards in the task's own units, number of steps, how it ended; the labelled steps
+    in which the student itself acted, and their summed mean squared distances of its mean action from the label."""
 
     task: int
     reward: float

@@ -26,8 +26,8 @@ class TeachingConfig:
         anneal_updates: updates over which the weight goes from one to the other, linearly in its logarithm (linearly if either is 0).
         spread: standard deviation that `clone` measures with and teaches, in units of the action.
         outlier: root mean square distance between the means, in units of the action, from which on `clone` pulls the less the farther off
-            the student is (Cauchy's loss: Barron 2019, arXiv:1701.03077, eq. 1 with alpha 0); 0 pulls ever more. What a teacher says where
-            it has never been is noise, and squared, noise is most of the loss.
+            the student is (Cauchy's loss: Barron 2019, arXiv:1701.03077, limit of eq. 1 for alpha 0); 0 pulls ever more. What a teacher
+            says where it has never been is noise, and squared, noise is most of the loss.
     """
 
     kind: Literal["clone", "kl", "cross_entropy"] = "clone"
