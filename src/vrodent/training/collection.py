@@ -136,6 +136,8 @@ def teachers_steps(config: ActorConfig, driven: np.ndarray, collected: int) -> n
     sense of; lapses lead to where it can.
     """
     worlds, length = len(driven), config.unroll_length
+    if config.lapses == 0.0:
+        return np.repeat(driven[:, None], length, axis=1)
     rng = np.random.default_rng([config.seed, config.task, collected, 1])
     draws, student = rng.random((length, worlds)), np.zeros((worlds, length), bool)
     ends = 1.0 / _LAPSE_STEPS
