@@ -9,6 +9,7 @@ import pytest
 from tests.report.study import film
 
 from vrodent.analysis.result import Quantity, Result, absent
+from vrodent.report.activity import mean_interval
 from vrodent.report.clips import ClipConfig, first_clips, shrink
 from vrodent.report.contents import Page, Section
 from vrodent.report.errors import ReportError
@@ -101,3 +102,10 @@ def test_a_broken_video_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"trial_000\.mp4 cannot be read as a video"):
         first_clips(tmp_path, ClipConfig())
     assert first_clips(tmp_path / "nowhere", ClipConfig()) is None
+
+
+def test_a_mean_interval_says_its_uncertainty_or_why_there_is_none():
+    nan = float("nan")
+    assert mean_interval(0.81, 0.77, 0.85) == "Mean interval between taps: 0.810 s, 0.770 to 0.850 s (95 %, jackknife over trials)."
+    assert mean_interval(0.2, nan, nan).endswith(" s, in too few trials for an interval.")
+    assert mean_interval(nan, nan, nan) == ""

@@ -202,18 +202,22 @@ def dynamics_methods(page: Page) -> Paragraphs:
     )]  # fmt: skip
 
 
+def mean_interval(mean: float, low: float, high: float) -> str:
+    """A sentence on the mean interval between taps, s; none where there was no second tap, NaN as the interval where trials are too few."""
+    if not np.isfinite(mean):
+        return ""
+    value, interval = estimate(mean, low, high)
+    known = f"{interval} s (95 %, jackknife over trials)" if np.isfinite(high - low) else "in too few trials for an interval"
+    return f"Mean interval between taps: {value} s, {known}."
+
+
 def timing(page: Page) -> str:
     """Intervals between taps, and what foretells them."""
     result = page.results["timing"]
     outcomes = sorted(set(result["outcome"].tolist()))
     waits = [result["wait"][result["outcome"] == name] for name in outcomes]
     figure = plots.strip(waits, outcomes, "from the first tap (s)", span=(0.7, 0.9))
-    mean, low, high = (float(x) for x in result["interval_mean"])
-    says = (
-        f"Mean interval between taps: {' s, '.join(estimate(mean, low, high))} s (95 %, jackknife over trials)."
-        if np.isfinite(mean)
-        else ""
-    )
+    says = mean_interval(*(float(x) for x in result["interval_mean"]))
     parts = [panel("What followed a first tap, and when", "taps", figure, "Every wait after a first tap, by how it ended", wide=True)]
     foretold = ""
     if np.isfinite(result["foretold"]).any():
