@@ -28,8 +28,9 @@ from vrodent.training.teachers.privileged import TOUCHED_ONCE
 
 UPDATES = 3
 TASK = np.array([0, 0, 1, 1, 1, 0, 1, 1])
-HINTS = 5
-CONFIG = LearnerConfig(learning_rate=1e-2, warmup_updates=0, anchor_period=2, loss=LossConfig(hint_weight=0.1))
+SKILLS = {"skill_widths": (5, 4), "told_size": 3, "body_size": 160, "num_estimates": 2}  # so that every number of the report is one
+HINTS = 2 + 2 + 3
+CONFIG = LearnerConfig(learning_rate=1e-2, warmup_updates=0, anchor_period=2, loss=LossConfig(hint_weight=0.1, command_weight=0.1))
 
 
 def batches(agent: Agent) -> list[Any]:
@@ -47,12 +48,16 @@ def batches(agent: Agent) -> list[Any]:
     return found
 
 
+def _in_double(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree)
+
+
 def learn(devices: int) -> tuple[Any, list[Any]]:
     """What is learned, and every update's report, in double precision."""
-    agent = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), Agent(_small_config(policy_trains_encoders=True), seed=3))
+    agent = _in_double(Agent(_small_config(policy_trains_encoders=True, **SKILLS), seed=3))
     mesh = learner_mesh(devices, len(TASK))
     now, update, reports = initial_learned(CONFIG, agent, 2, UPDATES, hint_size=HINTS), make_update(CONFIG, UPDATES, mesh), []
-    now = jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if leaf.dtype == jnp.float32 else leaf, now)
+    now = _in_double(now)
     for batch in batches(agent):
         now, report = update(now, batch, TASK)
         reports.append(jax.tree.map(np.asarray, report))

@@ -17,6 +17,7 @@ from vrodent.training.learner import LearnerConfig, initial_learned, make_update
 from vrodent.training.losses import LossConfig, unroll_loss
 from vrodent.training.popart import initial_statistics
 from vrodent.training.teachers.network import Teacher
+from vrodent.training.teachers.skills import HINT_SIZE, Role
 from vrodent.training.teachers.store import find_teacher, load_teacher
 from vrodent.training.teachers.task_teacher import approaching_teacher
 from vrodent.training.unroll import Unroll, empty_unroll, unroll_shapes
@@ -168,7 +169,8 @@ def test_teachers_with_hints_of_different_sizes_cannot_teach_one_student():
 
 
 def test_what_is_told_of_an_orb_does_not_change_with_the_teacher_that_has_the_rat():
-    """Left of the rat, behind it, and below its nose: cosine and sine of the bearing, by hand; the situation is tapping throughout."""
+    """Left of the rat, behind it, and below its nose. An orb out of sight and of reach of whiskers is to be looked for 1.2 rad to the left;
+    the bearing of the last is 0. The situation is tapping throughout, whoever has the rat: the walker twice, then the tapper."""
     walker = load_teacher(find_teacher("locomotion")).teacher
     teacher = approaching_teacher(walker, Teacher(jax.random.key(5), walker.config), 0.4, walker)
     env = make("two_tap", num_worlds=3, seed=1, camera=False, physics="training")
@@ -180,9 +182,14 @@ def test_what_is_told_of_an_orb_does_not_change_with_the_teacher_that_has_the_ra
     env.physics.fields.qpos[:, :2] = env.arenas.targets[:, 0, :2] - torso - offset
     env.physics.fields.forward()
     hint = teacher.hint(teacher.observe(env))
-    assert hint.shape == (3, teacher.hint_size) == (3, 54)
-    np.testing.assert_allclose(hint[:, :2], [[0.0, 1.0], [-1.0, 0.0], [1.0, 0.0]], atol=1e-5)
-    assert (hint[:, 42:46] == [0.0, 0.0, 0.0, 1.0]).all()
+    assert hint.shape == (3, teacher.hint_size) == (3, HINT_SIZE)
+    roles, told = hint[:, HINT_SIZE - 54 - len(Role) : HINT_SIZE - 54], hint[:, HINT_SIZE - 54 :]
+    assert roles.argmax(axis=1).tolist() == [Role.WALK, Role.WALK, Role.TAP]
+    search = [np.cos(1.2), np.sin(1.2)]
+    np.testing.assert_allclose(told[:, :2], [search, search, [1.0, 0.0]], atol=1e-5)
+    assert (told[:, 42:46] == [0.0, 0.0, 0.0, 1.0]).all()
+    ahead = env.physics.fields.xpos[:, env.index.torso, :2] + offset
+    np.testing.assert_allclose(ahead, env.arenas.targets[:, 0, :2], atol=1e-9)
 
 
 def _with_hints(batch: Unroll, size: int) -> Unroll:

@@ -11,8 +11,8 @@ import pytest
 
 from vrodent.training.collection import Episode
 from vrodent.training.learner import LearnerConfig, UpdateReport, initial_learned
-from vrodent.training.losses import LossReport
-from vrodent.training.metrics_log import TERMS, MetricsLog, columns, summarise
+from vrodent.training.losses import LOSS_TERMS, LossReport
+from vrodent.training.metrics_log import MetricsLog, columns, summarise
 from vrodent.training.preset import PRESETS, preset, tiny
 from vrodent.training.progress import duration, line
 from vrodent.training.rollback import DivergenceConfig, DivergenceWatch
@@ -24,8 +24,8 @@ TASKS = ("gaps", "bowl")
 
 def _report(value: float = 1.0, skipped: float = 0.0, **by_task: np.ndarray) -> UpdateReport:
     scalar = np.float32(value)
-    fields = {name: np.full(2, 0.5, np.float32) for name in LossReport._fields[len(TERMS) :]} | by_task
-    return UpdateReport(LossReport(scalar, *(np.float32(0.1) for _ in TERMS[1:]), **fields), np.float32(2.0), np.float32(skipped))
+    fields = {name: np.full(2, 0.5, np.float32) for name in LossReport._fields[len(LOSS_TERMS) :]} | by_task
+    return UpdateReport(LossReport(scalar, *(np.float32(0.1) for _ in LOSS_TERMS[1:]), **fields), np.float32(2.0), np.float32(skipped))
 
 
 def test_worlds_are_allotted_so_that_tasks_take_equal_time_within_bounds():

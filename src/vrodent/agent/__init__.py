@@ -5,6 +5,7 @@ from vrodent.agent.benchmark import AgentThroughput, benchmark_agent
 from vrodent.agent.config import AgentConfig
 from vrodent.agent.encoders import image_encoder_flops
 from vrodent.agent.memory import LSTMMemory, Memory, forget, layer_names, layer_sizes, unit_ids
+from vrodent.agent.motor import Command
 from vrodent.agent.network import ActorOutput, Agent, Observation, Perturbation, UnrollOutput, learned, num_parameters
 from vrodent.agent.perturbation import Clamp, clamp
 from vrodent.agent.precision import Precision, in_precision
@@ -17,6 +18,7 @@ __all__ = [
     "AgentThroughput",
     "BaselineOutput",
     "Clamp",
+    "Command",
     "LSTMMemory",
     "Memory",
     "Observation",

@@ -10,6 +10,8 @@ from typing import Any
 IMAGE_SIZE = 64
 """Pixels along each side of the rat's camera image, which has 3 colours of 8 bits."""
 
+_OF_SKILLS = ("skill_widths", "told_size", "body_size", "num_estimates")  # no checkpoint had them before there were skills
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig:
@@ -35,6 +37,11 @@ class AgentConfig:
             is never trained by the policy.
         action_scale: control per unit of action around the standing posture.
         min_std, max_std, initial_std: bounds and first value of the standard deviation of an action, in units of action.
+        skill_widths: units of each skill that the policy commands, see `vrodent.agent.motor`; empty for the paper's policy, which moves
+            every actuator itself.
+        told_size: numbers that a skill is told.
+        body_size: numbers that a skill knows of its body: all of proprioception first.
+        num_estimates: how many of them are estimated.
     """
 
     num_policy_layers: int = 3
@@ -55,13 +62,17 @@ class AgentConfig:
     min_std: float = 0.03
     max_std: float = 1.0
     initial_std: float = 0.3
+    skill_widths: tuple[int, ...] = ()
+    told_size: int = 54
+    body_size: int = 167
+    num_estimates: int = 14
 
     def __post_init__(self) -> None:
         if self.num_policy_layers not in (1, 2, 3):
             raise ValueError(f"AgentConfig.num_policy_layers must be 1, 2 or 3, not {self.num_policy_layers!r}")
         for name in ("core_size", "policy_size", "proprioception_size", "action_size", "image_features", "num_value_heads"):
             _positive(name, getattr(self, name))
-        for name in ("proprioception_layers", "image_channels", "value_layers"):
+        for name in ("proprioception_layers", "image_channels", "value_layers", "skill_widths"):
             for width in getattr(self, name):
                 _positive(name, width)
         if not self.proprioception_layers or not self.image_channels:
@@ -86,10 +97,30 @@ class AgentConfig:
                 f"not {self.min_std!r}, {self.initial_std!r}, {self.max_std!r}"
             )
 
+        if self.skill_widths:
+            self._check_skills()
+
+    def _check_skills(self) -> None:
+        _positive("told_size", self.told_size)
+        if self.body_size < self.proprioception_size or not 1 <= self.num_estimates <= self.body_size:
+            raise ValueError(
+                f"AgentConfig.body_size {self.body_size} must hold proprioception's {self.proprioception_size} values, and num_estimates "
+                f"{self.num_estimates} be a part of it"
+            )
+
+    @property
+    def command_size(self) -> int:
+        """Numbers that the policy's last layer gives: actions, or how strongly it asks for each skill and what it tells them."""
+        return len(self.skill_widths) + self.told_size if self.skill_widths else self.action_size
+
     @property
     def feature_size(self) -> int:
         """Width of the encoded senses: proprioception's features, then the image's."""
         return self.proprioception_layers[-1] + self.image_features
+
+    def with_skills_of(self, other: AgentConfig) -> AgentConfig:
+        """This config, but with the other's skills, or without any as it is."""
+        return dataclasses.replace(self, **{name: getattr(other, name) for name in _OF_SKILLS})
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` turns back into an equal config."""
@@ -109,8 +140,10 @@ class AgentConfig:
 
     @classmethod
     def from_dict(cls, fields: dict[str, object]) -> AgentConfig:
-        """As `from_json`, from decoded JSON. Every field must be there: a default may change between versions."""
+        """As `from_json`, from decoded JSON. Every field must be there, but for those of skills, which earlier agents have none of: a
+        default may change between versions."""
         defaults = dataclasses.asdict(cls())
+        fields = {name: defaults[name] for name in _OF_SKILLS} | fields
         unknown, missing = sorted(fields.keys() - defaults.keys()), sorted(defaults.keys() - fields.keys())
         if unknown or missing:
             raise ValueError(f"an agent's config with unknown fields {unknown} and missing fields {missing}")

@@ -19,10 +19,18 @@ class LSTMMemory(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """The whole agent's memory, a PyTree of (world, unit) arrays."""
+    """The whole agent's memory, a PyTree of (world, unit) arrays.
+
+    Attributes:
+        core: of the core LSTM.
+        policy: of each policy LSTM.
+        felt: (world, 159), the proprioception of the step before and 1, for an agent that commands skills: it has no units, and follows
+            from what was sensed. Empty for others.
+    """
 
     core: LSTMMemory
     policy: tuple[LSTMMemory, ...]
+    felt: jax.Array | tuple[()] = ()
 
     def layer(self, name: str) -> LSTMMemory:
         """The memory of the layer called `core`, `policy0`, ...
@@ -39,7 +47,7 @@ class Memory(NamedTuple):
         """A copy with the memory of one layer replaced; layer 0 is the core, layer 1 is `policy0`."""
         layers = [self.core, *self.policy]
         layers[index] = memory
-        return Memory(layers[0], tuple(layers[1:]))
+        return Memory(layers[0], tuple(layers[1:]), self.felt)
 
 
 def layer_names(config: AgentConfig) -> tuple[str, ...]:
@@ -65,7 +73,8 @@ def initial_memory(config: AgentConfig, num_worlds: int) -> Memory:
     def zeros(size: int) -> LSTMMemory:
         return LSTMMemory(*(jnp.asarray(np.zeros((num_worlds, size), np.float32)) for _ in range(2)))
 
-    return Memory(zeros(config.core_size), tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers)))
+    felt = jnp.asarray(np.zeros((num_worlds, config.proprioception_size + 1), np.float32)) if config.skill_widths else ()
+    return Memory(zeros(config.core_size), tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers)), felt)
 
 
 def forget(memory: Memory, reset: jax.Array) -> Memory:

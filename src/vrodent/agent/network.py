@@ -6,6 +6,8 @@
                                      |                  |     ^
                                      +------------------+-----+  shortcut: proprioception and features
 
+With `skill_widths` the last layer gives a command instead of a mean, and `vrodent.agent.motor` makes the mean of it.
+
 No gradient passes the bar: the policy's loss never trains the core, and trains the encoders only if `policy_trains_encoders`.
 Source: Merel et al. 2020, arXiv:1911.09451, section 3.
 """
@@ -27,6 +29,7 @@ from vrodent.agent.config import AgentConfig
 from vrodent.agent.encoders import ImageEncoder, Normaliser, ProprioceptionEncoder, ValueHead
 from vrodent.agent.layers import LSTM, Linear
 from vrodent.agent.memory import LSTMMemory, Memory, initial_memory
+from vrodent.agent.motor import Command, Motor
 
 Observation = Mapping[str, jax.Array]
 """`proprioception` (..., 158) float and `egocentric` (..., 64, 64, 3) uint8, or in its place (..., features) float32, what `Agent.see` made
@@ -48,13 +51,14 @@ class ActorOutput(NamedTuple):
 
 
 class UnrollOutput(NamedTuple):
-    """What many steps give: `mean`, `log_std` (time, world, 38), `value` (time, world, heads), and the core's output `core`
-    (time, world, core units)."""
+    """What many steps give: `mean`, `log_std` (time, world, 38), `value` (time, world, heads), the core's output `core`
+    (time, world, core units), and, of an agent with skills, `command`, of (time, world, n) arrays."""
 
     mean: jax.Array
     log_std: jax.Array
     value: jax.Array
     core: jax.Array
+    command: Command | None = None
 
 
 class Agent(eqx.Module):
@@ -63,6 +67,7 @@ class Agent(eqx.Module):
     Attributes:
         stance: (38,), MuJoCo's control of the standing posture, on which actions are centred; never learned.
         normaliser: statistics of proprioception; set by the trainer, never learned.
+        motor: the skills that are commanded; None where the policy's mean is read from its last layer.
     """
 
     image_encoder: ImageEncoder
@@ -74,6 +79,7 @@ class Agent(eqx.Module):
     log_std_head: Linear
     normaliser: Normaliser
     stance: jax.Array
+    motor: Motor | None
     config: AgentConfig = eqx.field(static=True)
 
     def __init__(self, config: AgentConfig, seed: int = 0, stance: ArrayLike | None = None) -> None:
@@ -88,7 +94,7 @@ class Agent(eqx.Module):
             ValueError: the stance has another shape or lies outside [-1, 1].
         """
         # Each part draws from a stream of its own: another number of policy layers leaves core and encoders as they were.
-        rngs = [np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(6 + config.num_policy_layers)]
+        rngs = [np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(7 + config.num_policy_layers)]
         shortcut = config.proprioception_size + config.feature_size
         first = config.core_size + shortcut
         later = config.policy_size + (first if config.skip else 0)
@@ -98,9 +104,10 @@ class Agent(eqx.Module):
         self.core = LSTM(config.feature_size, config.core_size, rngs[2])
         self.value_head = ValueHead(config, rngs[3])
         # The heads start small: the first policy of an untrained agent is to stand, not to twitch.
-        self.mean_head = Linear(config.policy_size, config.action_size, rngs[4], scale=0.05)
+        self.mean_head = Linear(config.policy_size, config.command_size, rngs[4], scale=0.05)
         self.log_std_head = Linear(config.policy_size, config.action_size, rngs[5], scale=0.05)
-        self.policy = tuple(LSTM(later if i else first, config.policy_size, rng) for i, rng in enumerate(rngs[6:]))
+        self.policy = tuple(LSTM(later if i else first, config.policy_size, rng) for i, rng in enumerate(rngs[6:-1]))
+        self.motor = Motor(config, rngs[-1]) if config.skill_widths else None
         self.normaliser = Normaliser(config.proprioception_size)
         self.stance = _checked_stance(stance, config)
 
@@ -144,7 +151,10 @@ class Agent(eqx.Module):
         for i, layer in enumerate(self.policy):
             memory = self._update(i + 1, layer, x, memory, perturbation)
             x = self._policy_input(memory.policy[i].h, entry)
-        mean, log_std = self._heads(memory.policy[-1].h)
+        felt = observation["proprioception"]
+        mean, log_std, _ = self._heads(memory.policy[-1].h, felt, memory.felt)
+        if self.motor is not None:
+            memory = memory._replace(felt=_marked(felt))
         action = mean if key is None else gaussian.sample(mean, log_std, key)
         return ActorOutput(action, gaussian.log_prob(action, mean, log_std), mean, log_std, value), memory
 
@@ -169,8 +179,11 @@ class Agent(eqx.Module):
             h, last = layer.unroll(x, memory.policy[i], reset)
             policy.append(last)
             x = self._policy_input(h, entry)
-        mean, log_std = self._heads(h)
-        return UnrollOutput(mean, log_std, value, core_h), Memory(core, tuple(policy))
+        felt = observation["proprioception"]
+        before = () if isinstance(memory.felt, tuple) else _shifted(felt, memory.felt, reset)
+        mean, log_std, command = self._heads(h, felt, before)
+        after = Memory(core, tuple(policy), memory.felt if self.motor is None else _marked(felt[-1]))
+        return UnrollOutput(mean, log_std, value, core_h, command), after
 
     def drives(self, observation: Observation, memory: Memory) -> tuple[jax.Array, ...]:
         """What its input and bias contribute to the gates of each LSTM in one control step, core first.
@@ -200,8 +213,14 @@ class Agent(eqx.Module):
     def _policy_input(self, below: jax.Array, entry: jax.Array) -> jax.Array:
         return jnp.concatenate([below, entry], axis=-1) if self.config.skip else below
 
-    def _heads(self, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return self.mean_head(policy), _bounded_log_std(self.log_std_head(policy), self.config)
+    def _heads(
+        self, policy: jax.Array, felt: jax.Array, before: jax.Array | tuple[()]
+    ) -> tuple[jax.Array, jax.Array, Command | None]:
+        given, log_std = self.mean_head(policy), _bounded_log_std(self.log_std_head(policy), self.config)
+        if self.motor is None or isinstance(before, tuple):
+            return given, log_std, None
+        deflection, command = self.motor(felt, before, given, self.stance)
+        return deflection / self.config.action_scale, log_std, command
 
     def _update(self, index: int, layer: LSTM, x: jax.Array, memory: Memory, perturbation: Perturbation | None) -> Memory:
         before = (memory.core, *memory.policy)[index]
@@ -217,12 +236,30 @@ class Agent(eqx.Module):
 def learned(agent: Agent) -> Agent:
     """A mask of the agent's shape, true for arrays that learning may change: for `equinox.partition` and for weight decay."""
     mask = jax.tree.map(eqx.is_inexact_array, agent)
+    if mask.motor is not None:
+        frozen = jax.tree.map(lambda _: False, mask.motor)
+        mask = eqx.tree_at(lambda a: a.motor, mask, eqx.tree_at(_estimator, frozen, _estimator(mask.motor)))
     return eqx.tree_at(lambda a: (a.normaliser.mean, a.normaliser.std, a.stance), mask, (False, False, False))
 
 
 def num_parameters(agent: Agent) -> int:
     """How many numbers learning may change."""
     return sum(x.size for x in jax.tree.leaves(eqx.filter(agent, learned(agent))))
+
+
+def _estimator(motor: Motor) -> tuple[object, object]:
+    return motor.hidden, motor.estimates
+
+
+def _marked(felt: jax.Array) -> jax.Array:
+    """(..., 159): what was felt, and that it was."""
+    return jnp.concatenate([felt, jnp.ones((*felt.shape[:-1], 1), felt.dtype)], axis=-1)
+
+
+def _shifted(felt: jax.Array, first: jax.Array, reset: jax.Array) -> jax.Array:
+    """(time, world, 159): what was felt a step before each, zeros where a trial starts."""
+    before = jnp.concatenate([first[None], _marked(felt[:-1])])
+    return jnp.where(reset[..., None], 0.0, before)
 
 
 def _bounded_log_std(x: jax.Array, config: AgentConfig) -> jax.Array:

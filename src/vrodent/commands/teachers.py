@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vrodent.task import TASK_NAMES
+from vrodent.training.teachers.network import Teacher
+from vrodent.training.teachers.skills import Role
 from vrodent.training.teachers.store import find_teacher, load_teacher
 from vrodent.training.teachers.task_teacher import (
     GUIDES,
+    ROLES,
     SwitchingTeacher,
     TaskTeacher,
     approaching_teacher,
@@ -55,8 +58,29 @@ def find_teachers(
     if "two_tap" in found:
         tapper, speed = experts["two_tap"], told["two_tap"]
         if approach is None:
-            found["two_tap"] = TaskTeacher(tapper, GUIDES["two_tap"](speed), strike=strike, calmness=calmness[1])
+            found["two_tap"] = TaskTeacher(tapper, GUIDES["two_tap"](speed), strike=strike, calmness=calmness[1], role=ROLES["two_tap"])
         else:
             walker = load_teacher(find_teacher(approach)).teacher
             found["two_tap"] = approaching_teacher(walker, tapper, speed, righter, strike, calmness)
     return found
+
+
+def find_skills(words: Sequence[Path], righting: Path | None, approach: Path | None) -> dict[Role, Teacher]:
+    """The teachers whose networks a student is to command, by what they are for.
+
+    Args:
+        words: one for each of the four tasks.
+        righting: the one that brings the rat to its feet.
+        approach: the one that walks to the orb, which has to be that of forage: both are one skill.
+
+    Raises:
+        ValueError: one is missing, or there are two to walk.
+        CheckpointError: no such teacher, or a damaged one.
+    """
+    if len(words) != len(TASK_NAMES) or righting is None or approach is None:
+        raise ValueError("--skills needs a --teacher for each of the four tasks, --righting and --approach: each is a skill.")
+    named = dict(zip(TASK_NAMES, words, strict=True))
+    if approach != named["forage"]:
+        raise ValueError(f"--skills knows one way to walk: give --approach the teacher of forage, {named['forage']}, not {approach}.")
+    by_role = {ROLES[task]: name for task, name in named.items()} | {Role.RISE: righting}
+    return {role: load_teacher(find_teacher(name)).teacher for role, name in by_role.items()}

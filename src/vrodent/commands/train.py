@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from vrodent.agent import Agent
-from vrodent.commands.teachers import SPEEDS, find_teachers
+from vrodent.commands.teachers import SPEEDS, find_skills, find_teachers
 from vrodent.config import save_resolved, usage
 from vrodent.training.checkpoint import find_checkpoint
 from vrodent.training.cluster import ClusterConfig
@@ -17,6 +17,8 @@ from vrodent.training.collection import Teacher
 from vrodent.training.evaluation import VALIDATION_SEED, evaluate
 from vrodent.training.preset import PRESETS
 from vrodent.training.settings import TrainConfig
+from vrodent.training.teachers.network import Teacher as SkillTeacher
+from vrodent.training.teachers.skills import Role
 from vrodent.training.train import train
 
 _SUMMARIES = {
@@ -65,6 +67,10 @@ class Command:
     calmness: tuple[float, float] = (0.0, 0.0)
     """Share of the label before in the labels of teachers that walk, and of the one that taps: a low-pass filter. Teachers tremble from
     step to step, to no end and beyond imitation; the packaged ones walk and tap as well with 0.3 0.6."""
+    skills: bool = False
+    """Make the networks of all teachers skills of the agent: its policy then says which of them is to act and what it is told, such as
+    where the orb is, instead of moving every actuator itself. Needs a --teacher for each task, --righting and --approach. An agent given to
+    --start that has skills already keeps them without this option and gets those of the teachers with it."""
     cluster: str | None = None
     """Let actors run on a cluster of Ray (needs vrodent[cluster]): its address, or `local` for processes of this machine alone."""
     workers: int = 0
@@ -86,7 +92,7 @@ class Command:
             cluster = None if self.cluster is None else ClusterConfig(address=self.cluster, workers=self.workers)
             start = None if self.start is None else find_checkpoint(self.start)
             path = train(
-                config, self.out, resume=self.resume, start=start, teachers=self._teachers(), method=self._method(),
+                config, self.out, resume=self.resume, start=start, teachers=self._teachers(), skills=self._skills(), method=self._method(),
                 evaluate=self._scores if self.evaluation_trials else None, cluster=cluster,
             )  # fmt: skip
         save_resolved(self.out / "settings.json", "train", {"resume": self.resume, "start": self.start, "config": self.config})
@@ -101,6 +107,9 @@ class Command:
             return None
         named = self.teacher, self.righting, self.approach, self.speeds, self.config.tasks, self.strike, self.calmness
         return dict(find_teachers(*named))
+
+    def _skills(self) -> dict[Role, SkillTeacher] | None:
+        return find_skills(self.teacher, self.righting, self.approach) if self.skills else None
 
     def _scores(self, agent: Agent, update: int) -> dict[str, float]:
         """Mean return, and the task's own measure, of each task."""

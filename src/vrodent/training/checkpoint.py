@@ -121,12 +121,21 @@ def load_checkpoint(path: str | Path, expect: AgentConfig | None = None) -> Chec
             f"{path / _CONFIG} describes no agent of this version of vrodent ({__version__}): {error}. Load it with the version that "
             f"wrote it ({config.get('code_version', 'not said')}), or train anew."
         ) from error
-    if expect is not None and expect != architecture:
-        differences = _differences(architecture, expect)
-        raise CheckpointError(f"{path} holds an agent of another architecture: {differences}. Start a new run instead.")
+    if expect is not None:
+        check_architecture(path, architecture, expect)
     agent = read_tree(path, config, _AGENT, Agent(architecture))
     others = tuple(name for name in names if name != _AGENT)
     return Checkpoint(path=path, agent=agent, lineage=lineage, numbers=numbers, code_version=code, trees=others)
+
+
+def check_architecture(path: Path, found: AgentConfig, expected: AgentConfig) -> None:
+    """Refuse a checkpoint's architecture if it is another.
+
+    Raises:
+        CheckpointError: says in what it differs.
+    """
+    if found != expected:
+        raise CheckpointError(f"{path} holds an agent of another architecture: {_differences(found, expected)}. Start a new run instead.")
 
 
 def packaged_agents() -> tuple[str, ...]:

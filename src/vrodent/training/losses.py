@@ -8,15 +8,18 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vrodent.agent import Agent
+from vrodent.agent import Agent, UnrollOutput
 from vrodent.training.gaussian import Gaussian, log_prob
-from vrodent.training.hints import HintHead, hint_error
+from vrodent.training.hints import HintHead, command_error, hint_error
 from vrodent.training.kickstart import TeachingConfig, teaching_loss, teaching_weight
 from vrodent.training.popart import TargetStatistics, deviation, unnormalise
 from vrodent.training.teachers.privileged import TOUCHED_ONCE
 from vrodent.training.unroll import Unroll
 from vrodent.training.vmpo import Duals, VmpoConfig, vmpo_loss
 from vrodent.training.vtrace import vtrace_targets
+
+LOSS_TERMS = ("value", "policy", "temperature", "penalty", "dual", "teaching", "hint", "command")
+"""What a loss is the sum of."""
 
 _LARGEST_LOG_RATIO = 20.0
 
@@ -39,6 +42,8 @@ class LossConfig:
         teaching: of the teachers.
         task_teaching: factor of the teaching term per task, in the order of the tasks; empty is 1 for all.
         hint_weight: of foretelling from the core what the teacher is told.
+        command_weight: of an agent's commanding its skills as the hint tells: that of who has the rat, and by what it is told; and of
+            estimating what else they are given.
         touched_weight: how much more than others the rows count, in teaching and hints, where an orb has been touched once. They are few in
             a hundred and decide whether it is touched again: counted as all others, they were the last to be learned.
     """
@@ -55,6 +60,7 @@ class LossConfig:
     teaching: TeachingConfig = field(default_factory=TeachingConfig)
     task_teaching: tuple[float, ...] = ()
     hint_weight: float = 0.0
+    command_weight: float = 0.0
     touched_weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -63,7 +69,7 @@ class LossConfig:
         for name in ("clip_rho", "clip_c", "touched_weight"):
             if getattr(self, name) <= 0.0:
                 raise ValueError(f"loss.{name} must be positive, but is {getattr(self, name)}.")
-        for name in ("value_weight", "policy_weight", "burn_in", "hint_weight"):
+        for name in ("value_weight", "policy_weight", "burn_in", "hint_weight", "command_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"loss.{name} must not be negative, but is {getattr(self, name)}.")
         if self.critic_policy not in ("target", "behaviour") or self.anchor not in ("copy", "behaviour"):
@@ -85,6 +91,7 @@ class LossReport(NamedTuple):
         deviation: mean standard deviation of the policy, in units of action.
         hint_distance: root mean square error of the hints foretold; NaN where there are none.
         touched_distance: teaching_distance in the rows where an orb has been touched once; NaN where there are none.
+        command_distance: root mean square error of what skills are told; NaN for an agent without.
     """
 
     value: jax.Array
@@ -94,6 +101,7 @@ class LossReport(NamedTuple):
     dual: jax.Array
     teaching: jax.Array
     hint: jax.Array
+    command: jax.Array
     importance_ratio: jax.Array
     explained: jax.Array
     mean_value: jax.Array
@@ -104,6 +112,7 @@ class LossReport(NamedTuple):
     deviation: jax.Array
     hint_distance: jax.Array
     touched_distance: jax.Array
+    command_distance: jax.Array
 
 
 class LossOutput(NamedTuple):
@@ -148,7 +157,7 @@ def unroll_loss(
     rows = _Rows(policy, Gaussian(unroll.behaviour_mean, unroll.behaviour_log_std), counted, unroll, task, statistics)
     ratio = _importance_ratio(config, rows)
     value_loss, target, advantage, critic = _critic(config, rows, output.value, ratio)
-    terms = dict.fromkeys(("policy", "temperature", "penalty", "dual", "teaching", "hint"), jnp.zeros(())) | {"value": value_loss}
+    terms = dict.fromkeys(LOSS_TERMS, jnp.zeros(())) | {"value": value_loss}
     divergences = dict.fromkeys(("kl_mean", "kl_covariance"), jnp.zeros_like(statistics.mean))
     if config.policy_weight > 0.0:
         held = rows.behaviour
@@ -161,8 +170,9 @@ def unroll_loss(
         divergences = {name: getattr(actor, name) for name in divergences}
     terms["teaching"], distance, touched = _teaching(config, rows, update)
     terms["hint"], missed = _hint(config, rows, hint_head, output.core[:-1])
+    terms["command"], astray = _command(config, rows, output)
     spread = rows.by_task(jnp.mean(jnp.exp(policy.log_std), axis=-1))
-    distances = {"teaching_distance": distance, "touched_distance": touched, "hint_distance": missed}
+    distances = {"teaching_distance": distance, "touched_distance": touched, "hint_distance": missed, "command_distance": astray}
     report = LossReport(**terms, **divergences, **critic, **distances, deviation=spread)
     return jnp.sum(jnp.stack(list(terms.values()))), LossOutput(jax.lax.stop_gradient(report), target, counted)
 
@@ -244,6 +254,14 @@ def _hint(config: LossConfig, rows: _Rows, head: HintHead | None, core: jax.Arra
     error = hint_error(head, core, rows.unroll.hint)
     distance = jnp.sqrt(rows.by_task(2.0 * error / rows.unroll.hint.shape[-1]))
     return config.hint_weight * _mean(error, rows.stressed(config)), distance
+
+
+def _command(config: LossConfig, rows: _Rows, output: UnrollOutput) -> tuple[jax.Array, jax.Array]:
+    """The loss of commanding skills, weighted, and the distance (task,) of what they are told from what their teachers were."""
+    if output.command is None or not rows.unroll.hint.shape[-1]:
+        return jnp.zeros(()), jnp.full_like(rows.statistics.mean, jnp.nan)
+    error, told = command_error(jax.tree.map(lambda x: x[:-1], output.command), rows.unroll.hint)
+    return config.command_weight * _mean(error, rows.stressed(config)), jnp.sqrt(rows.by_task(told))
 
 
 def _importance_ratio(config: LossConfig, rows: _Rows) -> jax.Array:

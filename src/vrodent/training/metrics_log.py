@@ -12,11 +12,11 @@ from tensorboardX import SummaryWriter
 
 from vrodent.training.collection import Episode
 from vrodent.training.learner import UpdateReport
+from vrodent.training.losses import LOSS_TERMS
 
-TERMS = ("value", "policy", "temperature", "penalty", "dual", "teaching", "hint")
 BY_TASK = (
     "importance_ratio", "explained", "mean_value", "mean_reward", "kl_mean", "kl_covariance", "teaching_distance", "deviation",
-    "hint_distance", "touched_distance",
+    "hint_distance", "touched_distance", "command_distance",
 )  # fmt: skip
 SPEED = ("seconds", "updates_per_second", "steps_per_second", "samples_per_insert", "skipped_updates", "rollbacks", "gradient_norm")
 EPISODE = ("return", "length", "episodes", "terminated", "diverged", "own_distance")
@@ -24,7 +24,7 @@ EPISODE = ("return", "length", "episodes", "terminated", "diverged", "own_distan
 
 def columns(tasks: Sequence[str]) -> list[str]:
     """Names of a row's columns, in order."""
-    names = ["update", "step", *SPEED, *(f"loss/{term}" for term in TERMS)]
+    names = ["update", "step", *SPEED, *(f"loss/{term}" for term in LOSS_TERMS)]
     names += [f"{name}/{task}" for name in BY_TASK for task in tasks]
     names += [f"episode_{name}/{task}" for name in EPISODE for task in tasks]
     return names + [f"evaluation/{task}" for task in tasks]
@@ -39,7 +39,7 @@ def summarise(reports: Sequence[UpdateReport], episodes: Sequence[Episode], task
     row: dict[str, float] = {}
     if reports:
         row["gradient_norm"] = float(np.mean([report.gradient_norm for report in reports]))
-        row |= {f"loss/{term}": float(np.mean([getattr(report.loss, term) for report in reports])) for term in TERMS}
+        row |= {f"loss/{term}": float(np.mean([getattr(report.loss, term) for report in reports])) for term in LOSS_TERMS}
         for name in BY_TASK:
             values = np.array([getattr(report.loss, name) for report in reports])
             for index, task in enumerate(tasks):

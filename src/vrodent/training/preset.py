@@ -61,7 +61,7 @@ def distil(num_policy_layers: int = 3) -> TrainConfig:
     """
     taught = LossConfig(
         policy_weight=0.0, critic_policy="behaviour", value_weight=0.5, burn_in=4, teaching=TeachingConfig(kind="clone", spread=0.2),
-        hint_weight=20.0,
+        hint_weight=20.0, command_weight=5.0,
     )  # fmt: skip
     collection = CollectionConfig(
         unroll_length=40, samples_per_insert=8.0, teacher_share=0.5, final_teacher_share=0.05, teacher_share_updates=20_000

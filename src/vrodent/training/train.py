@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 from vrodent.agent import Agent, in_precision
 from vrodent.body import add_rat, arena_spec, standing_ctrl
 from vrodent.training import progress
-from vrodent.training.checkpoint import Checkpoint, load_checkpoint
+from vrodent.training.checkpoint import Checkpoint, check_architecture, load_checkpoint
 from vrodent.training.cluster import Cluster, ClusterConfig
 from vrodent.training.collection import Teacher
 from vrodent.training.fleet import Fleet, seconds_per_step
@@ -30,6 +30,8 @@ from vrodent.training.rollback import DivergenceWatch, TrainingDiverged
 from vrodent.training.run_store import ResumeError, RunStore
 from vrodent.training.settings import TrainConfig, allot
 from vrodent.training.sharding import learner_mesh
+from vrodent.training.teachers.network import Teacher as SkillTeacher
+from vrodent.training.teachers.skills import Role, with_skills
 
 Evaluate = Callable[[Agent, int], Mapping[str, float]]
 """Agent and update in, a number per task out, such as its mean return in reference physics on held-out seeds."""
@@ -42,6 +44,7 @@ def train(
     resume: bool = False,
     teachers: Mapping[str, Teacher] | None = None,
     start: Path | None = None,
+    skills: Mapping[Role, SkillTeacher] | None = None,
     method: str = "reinforcement",
     evaluate: Evaluate | None = None,
     cluster: ClusterConfig | None = None,
@@ -54,7 +57,9 @@ def train(
         out: directory of the run.
         resume: go on with the run that is there. A deterministic run then equals one that was never stopped.
         teachers: by task; required for every task if for any. They label all experience; how they count is in `config.learner.loss`.
-        start: checkpoint whose agent, with its normalisation, the run starts from; None starts from an untrained one.
+        start: checkpoint whose agent, with its normalisation, the run starts from; None starts from an untrained one. An agent that
+            commands skills keeps them, whatever `config` says of skills.
+        skills: teachers whose networks become the agent's skills, see `vrodent.training.teachers.skills`, in place of any that it has.
         method: what this stage is, for the agent's lineage.
         evaluate: called now and then, and at the end.
         cluster: where actors run; None runs them in this process. A run may be resumed with or without.
@@ -79,7 +84,7 @@ def train(
         store.clear()
     crew = Cluster(cluster, config, say) if cluster is not None else None
     try:
-        options = _Options(teachers=teachers, start=start, method=method, evaluate=evaluate, crew=crew, say=say)
+        options = _Options(teachers=teachers, start=start, skills=skills, method=method, evaluate=evaluate, crew=crew, say=say)
         return _finish(_Run(config, store, options, resume=resume))
     finally:
         if crew is not None:
@@ -105,10 +110,24 @@ class _Options:
 
     teachers: Mapping[str, Teacher] | None
     start: Path | None
+    skills: Mapping[Role, SkillTeacher] | None
     method: str
     evaluate: Evaluate | None
     crew: Cluster | None
     say: Callable[[str], None]
+
+
+def _beginning(config: TrainConfig, options: _Options) -> tuple[TrainConfig, Checkpoint | None, Agent]:
+    """The config with the skills that there are, where the agent comes from, and the agent."""
+    origin = None if options.start is None else load_checkpoint(options.start)
+    if origin is None:
+        agent = Agent(config.agent, seed=config.seed, stance=_stance())
+    else:
+        agent = origin.agent
+        check_architecture(origin.path, agent.config, config.agent.with_skills_of(agent.config))
+    if options.skills:
+        agent = with_skills(agent, options.skills, config.seed)
+    return replace(config, agent=agent.config), origin, agent
 
 
 class _Run:
@@ -119,7 +138,7 @@ class _Run:
         self._begun = self._logged = self._saved = self._evaluated = now
         self.store, self.evaluate, self.say = store, options.evaluate, options.say
         found = _latest(store) if resume else None
-        origin = load_checkpoint(options.start, expect=config.agent) if options.start is not None else None
+        config, origin, agent = _beginning(config, options)
         if not config.collection.worlds:
             worlds = allot(config.collection.num_worlds, seconds_per_step(config, self.say))
             config = replace(config, collection=replace(config.collection, worlds=worlds))
@@ -128,7 +147,6 @@ class _Run:
         self.lineage = origin.lineage if origin else ()
         self.method = options.method
         self.origin = options.start.name if options.start is not None else f"initial weights, seed {config.seed}"
-        agent = origin.agent if origin else Agent(config.agent, seed=config.seed, stance=_stance())
         mesh = _mesh(config)
         self._home = None if mesh is None else mesh.devices.flat[0]
         self.fleet = Fleet(config, config.collection.worlds, self._acting(agent), store.replay, options.teachers, options.crew)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 _LOG_STD_MID, LOG_STD_HALF_RANGE = -3.0, 2.5  # log standard deviations lie in (-5.5, -0.5)
 _OBSERVATION_CLIP = 8.0  # standard deviations
-_VARIANCE_FLOOR = 1e-3
+VARIANCE_FLOOR = 1e-3
+"""Added to the variance of each number of an observation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,7 @@ class Teacher(eqx.Module):
 
     def normalise(self, observation: jax.Array) -> jax.Array:
         """Standardised and clipped at 8 standard deviations."""
-        scaled = (observation - self.observation_mean) * jax.lax.rsqrt(self.observation_variance + _VARIANCE_FLOOR)
+        scaled = (observation - self.observation_mean) * jax.lax.rsqrt(self.observation_variance + VARIANCE_FLOOR)
         return jnp.clip(scaled, -_OBSERVATION_CLIP, _OBSERVATION_CLIP)
 
     def act(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -11,7 +11,8 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Guide, Pose, ha
 _AHEAD = np.array([-0.12, -0.06, 0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.44, 0.55])  # m along the torso's yaw
 _ASIDE = np.array([-0.05, 0.0, 0.05])  # m to its left
 _SCAN = np.stack(np.meshgrid(_AHEAD, _ASIDE, indexing="ij"), axis=-1).reshape(-1, 2)
-_STANDING_HEIGHT = 0.06  # m, torso above the ground when standing
+STANDING_HEIGHT = 0.06
+"""m, torso above the ground when standing."""
 _DEEPEST = -0.05  # m; below that a hole is a hole
 # s that the timer tells: no interval that matters is longer. Told 13 s, which it had never met, a teacher no longer rose to an orb.
 _LONGEST = 2.0
@@ -25,21 +26,40 @@ PREVIOUS_ACTION = slice(158 + 3 + 3 + 3, 158 + 3 + 3 + 3 + 38)
 TOLD = slice(PREVIOUS_ACTION.stop, OBSERVATION_SIZE)
 """What in it the rat does not feel: instructions, the ground's shape, the situation and the target."""
 
+BODY = slice(0, PREVIOUS_ACTION.start)
+"""What in it is of the rat's own body and motion: proprioception, scaled, and nine numbers more."""
 
 TOUCHED_ONCE = -3
 """Where in it, from its end, it says 1 if an orb has been touched once and is to be touched again: before phase 2 and the timer."""
 
 
+_GAINS = {
+    "joints_vel": 0.05, "tendons_vel": 0.05, "end_effectors_pos": 10.0, "appendages_pos": 10.0, "sensors_gyro": 0.1, "body_height": 10.0,
+    "sensors_accelerometer": 0.05,
+}  # fmt: skip
+
+
+def sense_gains() -> np.ndarray:
+    """(158,): what each number of proprioception is multiplied by to be of order one."""
+    gains = np.ones(158)
+    for name, gain in _GAINS.items():
+        gains[sense_slices()[name]] = gain
+    return gains
+
+
+def not_felt() -> np.ndarray:
+    """(number,): which of `BODY` do not follow from proprioception by scaling: height above the ground below, how hard each paw touches,
+    and what comes after proprioception."""
+    where, every = sense_slices(), np.arange(BODY.stop)
+    return np.concatenate([every[where["body_height"]], every[where["sensors_touch"]], every[158:]])
+
+
 def _scaled_senses(env: CpuSimulation, height: np.ndarray) -> np.ndarray:
     """Proprioception in numbers of order one, its height measured from the ground below (height (world,) m)."""
-    felt = proprioception(env.physics.fields, env.index).copy()
     where = sense_slices()
-    for name, scale in (
-        ("joints_vel", 0.05), ("tendons_vel", 0.05), ("end_effectors_pos", 10.0), ("appendages_pos", 10.0), ("sensors_gyro", 0.1),
-    ):  # fmt: skip
-        felt[:, where[name]] *= scale
+    felt = proprioception(env.physics.fields, env.index) * sense_gains()
     felt[:, where["body_height"]] = 10.0 * height[:, None]
-    felt[:, where["sensors_accelerometer"]] = np.tanh(0.05 * felt[:, where["sensors_accelerometer"]])
+    felt[:, where["sensors_accelerometer"]] = np.tanh(felt[:, where["sensors_accelerometer"]])
     touch = env.physics.fields.sensordata[:, env.index.touch]
     felt[:, where["sensors_touch"]] = np.tanh(5.0 * touch)
     return felt
@@ -52,7 +72,7 @@ def _scan(env: CpuSimulation, guide: Guide, at: Pose) -> tuple[np.ndarray, np.nd
     y = at.position[:, 1:2] + sin * _SCAN[:, 0] + cos * _SCAN[:, 1]
     points = np.concatenate([np.stack([x, y], axis=-1), at.position[:, None, :2]], axis=1)
     heights = guide.heights(env, points)
-    feet = at.position[:, 2:] - _STANDING_HEIGHT
+    feet = at.position[:, 2:] - STANDING_HEIGHT
     relative = np.clip(heights[:, :-1] - feet, -0.15, 0.15) * 8.0
     return relative, at.position[:, 2] - np.maximum(heights[:, -1], _DEEPEST)
 

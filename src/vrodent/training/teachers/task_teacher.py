@@ -13,6 +13,7 @@ from vrodent.training.teachers.guidance import Ground, Guide, pose
 from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, TwoTapGuide
 from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE, TOLD, observe
+from vrodent.training.teachers.skills import HINT_SIZE, Role, hint_of
 from vrodent.training.teachers.strikes import check_strike
 
 _NEAR_ORB = 0.2  # m in the plane from torso to orb
@@ -29,6 +30,9 @@ GUIDES: Mapping[str, Callable[[float], Guide]] = {
 }
 """The guide of each task, given the speed in m/s at which the rat is to walk."""
 
+ROLES: Mapping[str, Role] = {"gaps": Role.JUMP, "forage": Role.WALK, "bowl": Role.CLIMB, "two_tap": Role.TAP}
+"""What the teacher of each task is for, where it has the task alone."""
+
 
 class TaskTeacher:
     """A teacher with the guide of one task. Keeps nothing between steps.
@@ -40,17 +44,21 @@ class TaskTeacher:
         strike: m from an orb within which a palm that stays strikes it, as a teacher of two_tap is told, see `strikes`; 0 tells of touches.
         calmness: share of the label before in a label, whoever acted: a low-pass filter. Soft actor-critic's means tremble from step to
             step, by as much as they differ at all, to no end and beyond what can be imitated.
+        role: what it is for, as hints tell.
 
     Raises:
         ValueError: a distance or a share that is none.
     """
 
-    def __init__(self, teacher: Teacher, guide: Guide, unit: float = 0.5, strike: float = 0.0, calmness: float = 0.0):
+    def __init__(
+        self, teacher: Teacher, guide: Guide, unit: float = 0.5, strike: float = 0.0, calmness: float = 0.0, role: Role = Role.WALK
+    ):
         if strike != 0.0:
             check_strike(strike)
         if not 0.0 <= calmness < 1.0:
             raise ValueError(f"calmness must be a share of at least 0 and below 1, got {calmness}.")
         self.teacher, self.guide, self.unit, self.strike, self.calmness = teacher, guide, unit, strike, calmness
+        self.role = role
         self._act = eqx.filter_jit(lambda network, seen: network.act(seen))
 
     def observe(self, env: CpuSimulation) -> np.ndarray:
@@ -71,13 +79,19 @@ class TaskTeacher:
     @property
     def hint_size(self) -> int:
         """Numbers in a hint."""
-        return TOLD.stop - TOLD.start
+        return HINT_SIZE
 
     def hint(self, observation: np.ndarray) -> np.ndarray:
-        """(world, hint_size): what it is told, in the scale that it is told in, but for the timer: minutes would drown everything else."""
-        hint = observation[:, TOLD].copy()
-        hint[:, -1] = np.tanh(hint[:, -1])
-        return hint
+        """(world, hint_size): see `skills.hint_of`."""
+        return hint_of(observation, self.roles(observation), self.told(observation))
+
+    def told(self, observation: np.ndarray) -> np.ndarray:
+        """(world, told): what it is told, in the scale that it is told in."""
+        return observation[:, TOLD]
+
+    def roles(self, observation: np.ndarray) -> np.ndarray:
+        """(world,) int: its role."""
+        return np.full(len(observation), int(self.role))
 
     def hopeless(self, env: CpuSimulation) -> np.ndarray:
         """(world,) bool: the rat lies on its side or back. In the bowl, where it begins so, righting is part of the lesson."""
@@ -148,12 +162,21 @@ class SwitchingTeacher:
     @property
     def hint_size(self) -> int:
         """Numbers in a hint."""
-        return self.special.hint_size
+        return HINT_SIZE
 
     def hint(self, observation: np.ndarray) -> np.ndarray:
-        """(world, hint_size): what the one of them is told that hints are taken from, see `special_hints`."""
+        """(world, hint_size): see `skills.hint_of`; what is told is that of one of them, see `special_hints`."""
+        return hint_of(_parted(observation)[2], self.roles(observation), self.told(observation))
+
+    def told(self, observation: np.ndarray) -> np.ndarray:
+        """(world, told): what the one of them is told that hints are taken from."""
         _, usually, specially = _parted(observation)
-        return self.special.hint(specially) if self.special_hints else self.usual.hint(usually)
+        return self.special.told(specially) if self.special_hints else self.usual.told(usually)
+
+    def roles(self, observation: np.ndarray) -> np.ndarray:
+        """(world,) int: the role of who has the rat."""
+        special, usually, specially = _parted(observation)
+        return np.where(special[:, 0] > 0.5, self.special.roles(specially), self.usual.roles(usually))
 
     def hopeless(self, env: CpuSimulation) -> np.ndarray:
         """(world,) bool, as the special teacher has it, or stuck."""
@@ -177,8 +200,8 @@ def _lies(env: CpuSimulation) -> np.ndarray:
 
 def righting_teacher(walker: Teacher, righter: Teacher, speed: float, calmness: float = 0.0) -> SwitchingTeacher:
     """Out of the bowl: to its feet, then away from the centre at a speed in m/s, over slopes as over open ground, so calmly."""
-    outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT), calmness=calmness)
-    return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0)), _lies, gives_up=False)
+    outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT), calmness=calmness, role=Role.CLIMB)
+    return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0), role=Role.RISE), _lies, gives_up=False)
 
 
 def approaching_teacher(
@@ -195,8 +218,9 @@ def approaching_teacher(
     rearing. Either way an episode is given up when an orb has not been tapped for 12 s: a student that crouches under an orb is in a place
     from which the tapper does not rise either, and would fill all episodes with it. Walker and tapper are as calm as `calmness` says.
     """
-    walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=_SIGHT), TwoTapGuide(speed=speed)
-    tapping = TaskTeacher(tapper, tap, strike=strike, calmness=calmness[1])
+    # of one sight, so that hints, the tapper's, tell where the walker is sent; the tapper has the rat where an orb is known without sight
+    walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=_SIGHT), TwoTapGuide(speed=speed, sight=_SIGHT)
+    tapping = TaskTeacher(tapper, tap, strike=strike, calmness=calmness[1], role=Role.TAP)
 
     def near(env: CpuSimulation) -> np.ndarray:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
@@ -209,7 +233,7 @@ def approaching_teacher(
     both = SwitchingTeacher(TaskTeacher(walker, walk, calmness=calmness[0]), tapping, near, special_hints=True, stuck=stuck)
     if righter is None:
         return both
-    rising = TaskTeacher(righter, TwoTapGuide(speed=0.0, ground=Ground.BOWL))
+    rising = TaskTeacher(righter, TwoTapGuide(speed=0.0, ground=Ground.BOWL), role=Role.RISE)
     return SwitchingTeacher(both, rising, lambda env: tapping.hopeless(env) | (_lies(env) & ~near(env)), gives_up=False, stuck=stuck)
 
 
@@ -230,4 +254,4 @@ def task_teachers(
     if unknown:
         raise ValueError(f"There is no guide for {unknown[0]!r}; there are guides for {', '.join(GUIDES)}.")
     experts = {task: teacher if isinstance(teacher, Teacher) else teacher[task] for task in speeds}
-    return {task: TaskTeacher(experts[task], GUIDES[task](speed), calmness=calmness) for task, speed in speeds.items()}
+    return {task: TaskTeacher(experts[task], GUIDES[task](speed), calmness=calmness, role=ROLES[task]) for task, speed in speeds.items()}

@@ -1,0 +1,155 @@
+"""A motor system: skills that were learned before, and which the policy commands instead of moving every actuator itself.
+
+    last policy LSTM -> command: which skill, and what it is told
+    proprioception, now and a step ago -> estimates of what the skills were given beside it
+    skills(proprioception, estimates, last control, command) -> mean action of each; the mean of the policy is their mixture
+
+The skills are networks of teachers, copied and frozen; everything that commands them is learned. What a teacher was told by an oracle, the
+agent has to find out by its camera and memory. Source: Kumar et al. 2021, arXiv:2107.04034 (RMA: a frozen policy, and its privileged
+input estimated from what is sensed); Merel et al. 2019, arXiv:1811.11711 (a motor module of many experts under a policy).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vrodent.agent.config import AgentConfig
+from vrodent.agent.layers import Linear, NormedLayer
+
+_WIDTH = 256  # of the estimator's hidden layers
+_CLIP = 8.0  # standard deviations, of a skill's inputs, as its teacher had them
+_EPSILON = 1e-5  # of its layer norm, likewise
+
+
+class Command(NamedTuple):
+    """What is commanded, and what is estimated beside it; arrays (..., n).
+
+    Attributes:
+        estimates: numbers of the body that do not follow from proprioception by scaling.
+        asked: logits of the skills.
+        told: what they are told.
+    """
+
+    estimates: jax.Array
+    asked: jax.Array
+    told: jax.Array
+
+
+class Skill(eqx.Module):
+    """One skill: a residual perceptron of layer norms over the body, the last control and what it is told.
+
+    Attributes:
+        inlet, widen, narrow, outlet: `y = inlet(x); y += narrow(relu(widen(norm(y)))); mean = tanh(outlet(norm(y)))`.
+        mean, scale: (input,), of its inputs: `(x - mean) * scale`.
+        keep, constant, level: (told,): it is told `keep * command + constant + level * height`, so that what it has no use for, or what
+            never varied where it was learned, is as it was there.
+        reach: control per unit of its own action.
+    """
+
+    inlet: Linear
+    widen: Linear
+    narrow: Linear
+    outlet: Linear
+    mean: jax.Array
+    scale: jax.Array
+    keep: jax.Array
+    constant: jax.Array
+    level: jax.Array
+    reach: jax.Array
+
+    def __init__(self, config: AgentConfig, width: int, rng: np.random.Generator) -> None:
+        size = config.body_size + config.action_size + config.told_size
+        self.inlet, self.outlet = Linear(size, width, rng), Linear(width, config.action_size, rng, scale=0.1)
+        self.widen, self.narrow = Linear(width, 2 * width, rng), Linear(2 * width, width, rng, scale=0.3)
+        self.mean, self.scale = jnp.zeros(size), jnp.ones(size)
+        self.keep, self.constant, self.level = jnp.ones(config.told_size), jnp.zeros(config.told_size), jnp.zeros(config.told_size)
+        self.reach = jnp.asarray(config.action_scale)
+
+    def __call__(self, body: jax.Array, deflection: jax.Array, told: jax.Array, height: jax.Array) -> jax.Array:
+        """Control around the stance, (..., 38), of the body (..., body), the last control around the stance (..., 38), what is told
+        (..., told), and the height (...,)."""
+        told = self.keep * told + self.constant + self.level * height[..., None]
+        x = jnp.concatenate([body, deflection / self.reach, told], axis=-1)
+        y = self.inlet(jnp.clip((x - self.mean) * self.scale, -_CLIP, _CLIP))
+        y = y + self.narrow(jax.nn.relu(self.widen(_standardised(y))))
+        return self.reach * jnp.tanh(self.outlet(_standardised(y)))
+
+
+class Motor(eqx.Module):
+    """All skills, and what they share.
+
+    Attributes:
+        skills: to be commanded.
+        hidden, estimates: the estimator, the one part that goes on learning.
+        gain: (158,), scale of each sense.
+        bounded: (158,), 1 for senses that go through a hyperbolic tangent after scaling.
+        estimated: (estimates,) int, which numbers of the body are estimates. The body is all senses, scaled, and numbers more.
+        height: () int, which number of the body is the height above the ground.
+        activation: (38,) int, which senses are the actuators' activations.
+        decay: part of an activation that is left after a control step; by it the last control follows from two activations.
+    """
+
+    skills: tuple[Skill, ...]
+    hidden: tuple[NormedLayer, NormedLayer]
+    estimates: Linear
+    gain: jax.Array
+    bounded: jax.Array
+    estimated: jax.Array
+    height: jax.Array
+    activation: jax.Array
+    decay: jax.Array
+
+    def __init__(self, config: AgentConfig, rng: np.random.Generator) -> None:
+        senses = config.proprioception_size
+        self.skills = tuple(Skill(config, width, rng) for width in config.skill_widths)
+        self.hidden = NormedLayer(2 * senses + 1, _WIDTH, rng), NormedLayer(_WIDTH, _WIDTH, rng)
+        self.estimates = Linear(_WIDTH, config.num_estimates, rng, scale=0.1)
+        self.gain, self.bounded = jnp.ones(senses), jnp.zeros(senses)
+        self.estimated = config.body_size - config.num_estimates + jnp.arange(config.num_estimates)
+        self.height, self.activation = jnp.zeros((), int), jnp.arange(config.action_size)
+        self.decay = jnp.asarray(0.0)
+
+    def __call__(self, felt: jax.Array, before: jax.Array, given: jax.Array, stance: jax.Array) -> tuple[jax.Array, Command]:
+        """What the skills do.
+
+        Args:
+            felt: (..., 158), proprioception in its own units.
+            before: (..., 159), that of the step before and 1; zeros where no step was before.
+            given: (..., skills + told), how strongly each skill is asked for (logits), and what all are told.
+            stance: (38,), the control on which actions are centred.
+
+        Returns:
+            control around the stance (..., 38), and what was commanded.
+        """
+        senses, known = self._scaled(felt), before[..., -1:]
+        senses_before = known * self._scaled(before[..., :-1])
+        x = jnp.concatenate([senses, senses_before, known], axis=-1)
+        estimates = self.estimates(self.hidden[1](self.hidden[0](x)))
+        missing = jnp.zeros((*senses.shape[:-1], self._body_size - senses.shape[-1]))
+        body = jnp.concatenate([senses, missing], axis=-1).at[..., self.estimated].set(estimates)
+        rise = felt[..., self.activation] - self.decay * before[..., self.activation]
+        deflection = known * (jnp.clip(rise / (1.0 - self.decay), -1.0, 1.0) - stance)
+        command = Command(estimates, given[..., : len(self.skills)], given[..., len(self.skills) :])
+        height = body[..., self.height]
+        share = jax.nn.softmax(command.asked, axis=-1)
+        done = jnp.stack([skill(body, deflection, command.told, height) for skill in self.skills], axis=-1)
+        return jnp.sum(done * share[..., None, :], axis=-1), command
+
+    def _scaled(self, felt: jax.Array) -> jax.Array:
+        scaled = felt * self.gain
+        return jnp.where(self.bounded > 0.0, jnp.tanh(scaled), scaled)
+
+    @property
+    def _body_size(self) -> int:
+        skill = self.skills[0]
+        return skill.mean.size - skill.keep.size - self.activation.size
+
+
+def _standardised(x: jax.Array) -> jax.Array:
+    centred = x - x.mean(-1, keepdims=True)
+    return centred * jax.lax.rsqrt(x.var(-1, keepdims=True) + _EPSILON)

@@ -1,0 +1,136 @@
+"""Teachers' networks as skills that a student commands, and what it has to find out to command them as its teachers were told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import IntEnum
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from vrodent.agent import Agent, AgentConfig
+from vrodent.agent.motor import Motor, Skill
+from vrodent.body import sense_slices
+from vrodent.training.teachers.guidance import Ground
+from vrodent.training.teachers.network import VARIANCE_FLOOR, Teacher
+from vrodent.training.teachers.privileged import BODY, OBSERVATION_SIZE, STANDING_HEIGHT, TOLD, not_felt, sense_gains
+
+_COURSE, _SCAN, _KIND = slice(0, 3), slice(3, 42), slice(42, 46)  # of what is told: heading and speed; the ground; the situation
+_TARGET = slice(46, TOLD.stop - TOLD.start)  # where the orb is, the phase, the timer
+_DECAY = (1.0 - 0.001 / 0.04) ** 20  # of an activation in a control step of reference physics, whose filters last 0.04 s
+_SCAN_GAIN, _HEIGHT_GAIN = 8.0, 10.0  # per m, of the scan and of the body's height in a privileged observation
+
+
+class Role(IntEnum):
+    """What a teacher is for; the number of its skill."""
+
+    WALK = 0
+    JUMP = 1
+    CLIMB = 2
+    TAP = 3
+    RISE = 4
+
+
+_GROUNDS: Mapping[Role, Ground] = {
+    Role.WALK: Ground.FLAT, Role.JUMP: Ground.GAPS, Role.CLIMB: Ground.FLAT, Role.TAP: Ground.TAP, Role.RISE: Ground.BOWL,
+}  # fmt: skip
+
+HINT_SIZE = len(not_felt()) + len(Role) + TOLD.stop - TOLD.start
+"""Numbers in a hint: what of the body is not felt, who has the rat, and what is told."""
+
+
+def hint_of(observation: np.ndarray, role: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """(world, HINT_SIZE): a hint, of a privileged observation (world, n) of the moment, the role (world,) int of the teacher that has the
+    rat, and what is told (world, told)."""
+    return np.concatenate([observation[:, not_felt()], np.eye(len(Role))[role], told], axis=1, dtype=np.float32)
+
+
+def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0) -> Agent:
+    """An agent that commands teachers' networks, with the senses, memory and values of one that moved its actuators itself.
+
+    Args:
+        agent: keeps all that it is made of; one that has skills already keeps its command and its estimator as well.
+        teachers: one for each role.
+        seed: of what an agent without skills lacks.
+
+    Raises:
+        ValueError: a role without a teacher, or the teachers' networks are not of one residual block.
+    """
+    missing = [role.name.lower() for role in Role if role not in teachers]
+    if missing:
+        raise ValueError(f"a student with skills needs a teacher for each of them; there is none to {', '.join(missing)}.")
+    config = skilled(agent.config, teachers)
+    fresh = Agent(config, seed=seed, stance=np.asarray(agent.stance))
+    kept = ["image_encoder", "proprioception_encoder", "core", "value_head", "policy", "log_std_head", "normaliser"]
+    if agent.motor is not None:
+        kept += ["mean_head", "motor"]
+    fresh = eqx.tree_at(lambda a: [getattr(a, name) for name in kept], fresh, [getattr(agent, name) for name in kept])
+    assert fresh.motor is not None
+    motor = _wired(fresh.motor)
+    skills = tuple(_taught(motor.skills[role], teachers[role], role) for role in Role)
+    return eqx.tree_at(lambda a: a.motor, fresh, eqx.tree_at(lambda m: m.skills, motor, skills))
+
+
+def skilled(config: AgentConfig, teachers: Mapping[Role, Teacher]) -> AgentConfig:
+    """The architecture of an agent with those skills."""
+    widths = tuple(teachers[role].config.actor_width for role in Role)
+    return replace(
+        config, skill_widths=widths, told_size=TOLD.stop - TOLD.start, body_size=BODY.stop, num_estimates=len(not_felt())
+    )
+
+
+def _wired(motor: Motor) -> Motor:
+    """Which of the senses is which."""
+    where, every = sense_slices(), np.arange(BODY.stop)
+    bounded = np.zeros(len(sense_gains()))
+    bounded[where["sensors_accelerometer"]] = 1.0
+    parts = (
+        jnp.asarray(sense_gains(), jnp.float32), jnp.asarray(bounded, jnp.float32), jnp.asarray(not_felt()),
+        jnp.asarray(every[where["body_height"]][0]), jnp.asarray(every[where["actuator_activation"]]), jnp.asarray(_DECAY),
+    )  # fmt: skip
+    return eqx.tree_at(lambda m: (m.gain, m.bounded, m.estimated, m.height, m.activation, m.decay), motor, parts)
+
+
+def _taught(skill: Skill, teacher: Teacher, role: Role) -> Skill:
+    """A teacher's actor as a skill: its mean, not its deviation."""
+    net, actions = teacher.actor.net, teacher.config.action_size
+    if len(net.blocks) != 1 or teacher.config.observation_size != OBSERVATION_SIZE:
+        raise ValueError(
+            f"a skill is a teacher of one residual block that observes {OBSERVATION_SIZE} numbers; the one to {role.name.lower()} has "
+            f"{len(net.blocks)} and observes {teacher.config.observation_size}."
+        )
+    (widen, narrow), outlet = net.blocks[0], net.outlet
+    arrays = (
+        net.inlet.weight, net.inlet.bias, widen.weight, widen.bias, narrow.weight, narrow.bias,
+        outlet.weight[:, :actions], outlet.bias[:actions],
+        teacher.observation_mean, (teacher.observation_variance + VARIANCE_FLOOR) ** -0.5,
+        *(jnp.asarray(part, jnp.float32) for part in _instruction(role)), jnp.asarray(teacher.config.action_scale),
+    )  # fmt: skip
+    return eqx.tree_at(
+        lambda s: (
+            s.inlet.weight, s.inlet.bias, s.widen.weight, s.widen.bias, s.narrow.weight, s.narrow.bias, s.outlet.weight, s.outlet.bias,
+            s.mean, s.scale, s.keep, s.constant, s.level, s.reach,
+        ), skill, arrays,
+    )  # fmt: skip
+
+
+def _instruction(role: Role) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`keep`, `constant` and `level` of a skill (told,): it heeds what its teacher heeded, and is told as a matter of course what that was.
+
+    Ground that is level lies as far below the feet as the torso is higher than when it stands.
+    """
+    keep, constant, level = (np.zeros(TOLD.stop - TOLD.start) for _ in range(3))
+    constant[_KIND] = np.eye(len(Ground))[_GROUNDS[role]]
+    if role is Role.RISE:
+        constant[0] = 1.0  # whichever way it faces is right
+    else:
+        keep[_COURSE] = 1.0
+    if role is Role.TAP:
+        keep[_TARGET] = 1.0
+    if role is Role.JUMP:
+        keep[_SCAN] = 1.0
+    else:
+        constant[_SCAN], level[_SCAN] = _SCAN_GAIN * STANDING_HEIGHT, -_SCAN_GAIN / _HEIGHT_GAIN
+    return keep, constant, level
