@@ -86,16 +86,18 @@ def hint_error(head: HintHead, core: jax.Array, hint: jax.Array) -> jax.Array:
     return 0.5 * jnp.sum((head(core) - jax.lax.stop_gradient(hint)) ** 2, axis=-1)
 
 
-def command_error(command: Command, hint: jax.Array) -> tuple[jax.Array, jax.Array]:
+def command_error(command: Command, hint: jax.Array, heeded: jax.Array) -> tuple[jax.Array, jax.Array]:
     """How far an agent's command of its skills is from what a hint says.
 
     Args:
         command: arrays (..., n).
         hint: (..., estimates + skills + told), which skill as ones and zeros.
+        heeded: (skills, told), 1 where a skill heeds what it is told. Where an orb is that has not been seen yet nobody can say, and who
+            walks need not know.
 
     Returns:
-        (...), half the squared errors of estimates and of what is told, summed, and the cross entropy of the skill in nats; and (...), the
-        mean squared error of what is told.
+        (...), half the squared errors of estimates and of what the hinted skill heeds, summed, and the cross entropy of the skill in nats;
+        and (...), the mean squared error of what is told and heeded, over all that is told.
 
     Raises:
         ValueError: the hint is of another size.
@@ -105,6 +107,6 @@ def command_error(command: Command, hint: jax.Array) -> tuple[jax.Array, jax.Arr
         raise ValueError(f"an agent with these skills needs hints of {ends[-1]} numbers, but its teachers give {hint.shape[-1]}.")
     body, skill, told = jnp.split(jax.lax.stop_gradient(hint), ends[:-1], axis=-1)
     missed = jnp.sum((command.estimates - body) ** 2, axis=-1)
-    astray = jnp.sum((command.told - told) ** 2, axis=-1)
+    astray = jnp.sum((skill @ heeded) * (command.told - told) ** 2, axis=-1)
     doubt = -jnp.sum(skill * jax.nn.log_softmax(command.asked, axis=-1), axis=-1)
     return 0.5 * (missed + astray) + doubt, astray / told.shape[-1]

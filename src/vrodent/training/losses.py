@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vrodent.agent import Agent, UnrollOutput
+from vrodent.agent.motor import Motor
 from vrodent.training.gaussian import Gaussian, log_prob
 from vrodent.training.hints import HintHead, command_error, hint_error
 from vrodent.training.kickstart import TeachingConfig, teaching_loss, teaching_weight
@@ -170,7 +171,7 @@ def unroll_loss(
         divergences = {name: getattr(actor, name) for name in divergences}
     terms["teaching"], distance, touched = _teaching(config, rows, update)
     terms["hint"], missed = _hint(config, rows, hint_head, output.core[:-1])
-    terms["command"], astray = _command(config, rows, output)
+    terms["command"], astray = _command(config, rows, agent.motor, output)
     spread = rows.by_task(jnp.mean(jnp.exp(policy.log_std), axis=-1))
     distances = {"teaching_distance": distance, "touched_distance": touched, "hint_distance": missed, "command_distance": astray}
     report = LossReport(**terms, **divergences, **critic, **distances, deviation=spread)
@@ -256,11 +257,12 @@ def _hint(config: LossConfig, rows: _Rows, head: HintHead | None, core: jax.Arra
     return config.hint_weight * _mean(error, rows.stressed(config)), distance
 
 
-def _command(config: LossConfig, rows: _Rows, output: UnrollOutput) -> tuple[jax.Array, jax.Array]:
+def _command(config: LossConfig, rows: _Rows, motor: Motor | None, output: UnrollOutput) -> tuple[jax.Array, jax.Array]:
     """The loss of commanding skills, weighted, and the distance (task,) of what they are told from what their teachers were."""
-    if output.command is None or not rows.unroll.hint.shape[-1]:
+    if output.command is None or motor is None or not rows.unroll.hint.shape[-1]:
         return jnp.zeros(()), jnp.full_like(rows.statistics.mean, jnp.nan)
-    error, told = command_error(jax.tree.map(lambda x: x[:-1], output.command), rows.unroll.hint)
+    heeded = jnp.stack([skill.keep for skill in motor.skills])
+    error, told = command_error(jax.tree.map(lambda x: x[:-1], output.command), rows.unroll.hint, heeded)
     return config.command_weight * _mean(error, rows.stressed(config)), jnp.sqrt(rows.by_task(told))
 
 

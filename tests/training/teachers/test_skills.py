@@ -96,11 +96,12 @@ def test_an_agent_keeps_what_it_is_and_at_another_time_its_command_as_well(skill
 
 def test_the_error_of_a_command_by_hand():
     command = Command(estimates=jnp.asarray([1.0, 2.0]), asked=jnp.asarray([0.0, np.log(3.0)]), told=jnp.asarray([0.5, 0.0, -1.0]))
-    error, told = command_error(command, jnp.asarray([0.0, 2.0, 0.0, 1.0, 0.5, 2.0, -1.0]))
+    hint, heeded = jnp.asarray([0.0, 2.0, 0.0, 1.0, 0.5, 2.0, 4.0]), jnp.asarray([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
+    error, told = command_error(command, hint, heeded)
     assert float(error) == pytest.approx(0.5 * (1.0 + 4.0) - np.log(0.75), rel=1e-6)
     assert float(told) == pytest.approx(4.0 / 3.0, rel=1e-6)
     with pytest.raises(ValueError, match="needs hints of 7 numbers, but its teachers give 6"):
-        command_error(command, jnp.zeros(6))
+        command_error(command, jnp.zeros(6), heeded)
 
 
 def test_what_makes_no_skill_is_refused(skills):
