@@ -119,4 +119,7 @@ class Command:
     def _method(self) -> str:
         if not self.teacher:
             return "reinforcement"
-        return f"kickstarted by the teacher{'s' if len(self.teacher) > 1 else ''} {', '.join(dict.fromkeys(t.name for t in self.teacher))}"
+        names = ", ".join(dict.fromkeys(t.name for t in (*self.teacher, *filter(None, (self.righting, self.approach)))))
+        if self.skills:
+            return f"taught to command skills, the networks of the teachers {names}"
+        return f"kickstarted by the teacher{'s' if ',' in names else ''} {names}"
