@@ -73,7 +73,7 @@ def _gradient_program(agent: Agent, precision: Any) -> Counter[str]:
 
     def loss(agent: Agent) -> jax.Array:
         output, _ = in_precision(agent, precision).unroll(observation, agent.initial_memory(3), reset)
-        return sum(jnp.sum(part) for part in output)  # pyright: ignore
+        return sum(jnp.sum(part) for part in jax.tree.leaves(output))  # pyright: ignore
 
     found: Counter[str] = Counter()
     for equation in _equations(jax.make_jaxpr(jax.grad(loss))(agent).jaxpr):
