@@ -137,8 +137,8 @@ class Motor(eqx.Module):
         command = Command(estimates, given[..., : len(self.skills)], given[..., len(self.skills) :])
         height = body[..., self.height]
         share = jax.nn.softmax(command.asked, axis=-1)
-        done = jnp.stack([skill(body, deflection, command.told, height) for skill in self.skills], axis=-1)
-        return jnp.sum(done * share[..., None, :], axis=-1), command
+        acts = jnp.stack([skill(body, deflection, command.told, height) for skill in self.skills], axis=-1)
+        return jnp.sum(acts * share[..., None, :], axis=-1), command
 
     def _scaled(self, felt: jax.Array) -> jax.Array:
         scaled = felt * self.gain
