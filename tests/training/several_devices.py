@@ -43,6 +43,7 @@ def batches(agent: Agent) -> list[Any]:
         batch.discount[:2, 1:] = 0.0
         batch.reward[4:] *= 5.0
         batch = batch._replace(hint=np.random.default_rng(update).standard_normal((*batch.reward.shape, HINTS)))
+        batch.hint[..., 2:4] = np.eye(2)[update % 2]  # which of the two skills
         batch.hint[:, 0, TOUCHED_ONCE] = 1.0  # in a row that counts in all worlds, so that every number of the report is one
         found.append(jax.tree.map(lambda leaf: leaf.astype(float) if leaf.dtype == np.float32 else leaf, batch))
     return found
