@@ -82,6 +82,24 @@ def test_a_skill_by_hand(skilled):
     np.testing.assert_allclose(_done(motor, felt, before, (50.0, -50.0), skilled.stance), expected, atol=1e-5)
 
 
+def test_a_case_that_is_told_inexactly_is_told_and_all_else_stays_as_it_is(skilled):
+    """Shares of a case that is told 0.7 more than the other differ from ones and zeros by exp(-12 * 0.7), 2e-4; slopes are of order one."""
+    config = dataclasses.replace(SKILLED, told_cases=(1, 3))
+    decided = jax.tree.unflatten(jax.tree.structure(Agent(config).motor), jax.tree.leaves(skilled.motor))
+    felt, before = _felt()
+
+    def act(motor: Motor, *told: float) -> np.ndarray:
+        acted, command = motor(felt, before, jnp.asarray([50.0, -50.0, *told]), skilled.stance)
+        np.testing.assert_array_equal(command.told, np.float32(told))
+        return np.asarray(acted)
+
+    exact = act(skilled.motor, 0.3, 1.0, 0.0)
+    np.testing.assert_allclose(act(decided, 0.3, 0.85, 0.15), exact, atol=1e-3)
+    assert np.abs(act(skilled.motor, 0.3, 0.85, 0.15) - exact).max() > 0.02
+    np.testing.assert_allclose(act(decided, 0.3, 0.2, 0.9), act(skilled.motor, 0.3, 0.0, 1.0), atol=1e-3)
+    assert np.abs(act(decided, 0.5, 0.85, 0.15) - exact).max() > 0.02
+
+
 def test_with_no_step_before_the_last_control_is_the_stance(skilled):
     """And what stands in the memory of before makes no difference: its mark says that it means nothing."""
     motor, (felt, _) = skilled.motor, _felt()
@@ -107,7 +125,7 @@ def test_skills_are_never_learned_but_what_commands_them_is(skilled, observation
 
 def test_a_config_from_before_there_were_skills_is_of_an_agent_without():
     fields = json.loads(SMALL.to_json())
-    for name in ("skill_widths", "told_size", "body_size", "num_estimates"):
+    for name in ("skill_widths", "told_size", "told_cases", "body_size", "num_estimates"):
         del fields[name]
     assert AgentConfig.from_dict(fields) == SMALL
     assert AgentConfig.from_json(SKILLED.to_json()) == SKILLED
@@ -117,7 +135,7 @@ def test_a_config_from_before_there_were_skills_is_of_an_agent_without():
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"skill_widths": (4, 0)}, "skill_widths"), ({"body_size": 6}, "must hold proprioception's 7"), ({"told_size": 0}, "told_size"),
-     ({"num_estimates": 10}, "num_estimates 10")],
+     ({"num_estimates": 10}, "num_estimates 10"), ({"told_cases": (2, 4)}, "a part of the 3 numbers told")],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValueError, match=message):

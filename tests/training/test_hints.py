@@ -12,7 +12,7 @@ import pytest
 from vrodent.agent import Agent
 from vrodent.simulation import make
 from vrodent.training.collection import ActorConfig, ActorRun
-from vrodent.training.hints import HintHead, hint_error, hint_size
+from vrodent.training.hints import HintHead, hint_error, hint_size, hint_weight
 from vrodent.training.learner import LearnerConfig, initial_learned, make_update
 from vrodent.training.losses import LossConfig, unroll_loss
 from vrodent.training.popart import initial_statistics
@@ -33,6 +33,15 @@ def test_error_by_hand():
     core, hint = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32), np.ones((5, 3), np.float32)
     expected = [0.5 * sum((float(a) - b) ** 2 for a, b in zip(row, (1, 1, 1), strict=True)) for row in head(jnp.asarray(core))]
     np.testing.assert_allclose(hint_error(head, jnp.asarray(core), jnp.asarray(hint)), expected, rtol=1e-5)
+    weight = np.random.default_rng(1).uniform(size=(5, 3)).astype(np.float32)
+    expected = [0.5 * np.sum(w * (np.asarray(head(row)) - 1.0) ** 2) for w, row in zip(weight, core, strict=True)]
+    np.testing.assert_allclose(hint_error(head, jnp.asarray(core), jnp.asarray(hint), jnp.asarray(weight)), expected, rtol=1e-5)
+
+
+def test_what_is_told_weighs_more_by_what_is_at_stake_in_the_skill_that_is_hinted():
+    stakes = jnp.asarray([[0.0, 5.0, 1.0], [2.0, 0.0, 7.0]])
+    hint = jnp.asarray([[9.0, 1.0, 0.0, 8.0, 8.0, 8.0], [9.0, 0.0, 1.0, 8.0, 8.0, 8.0]])
+    np.testing.assert_array_equal(hint_weight(hint, stakes), [[1, 1, 1, 1, 6, 2], [1, 1, 1, 3, 1, 8]])
 
 
 def test_it_trains_core_encoders_and_head_and_no_policy(agent, make_unrolls):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from vrodent.training.checkpoint import CheckpointError, load_agent, load_checkpoint
+from vrodent.training.collection import ActorRun
 from vrodent.training.fleet import Fleet
 from vrodent.training.kickstart import TeachingConfig
 from vrodent.training.learner import LearnerConfig
@@ -111,6 +113,31 @@ def test_actors_beside_the_learner_keep_the_pace_and_the_student_nears_its_teach
     assert np.all(np.asarray(agent.normaliser.std) > 0.0)
     assert np.any(np.asarray(agent.normaliser.mean) != 0.0)
     assert load_checkpoint(path).lineage[-1].method == "taught"
+
+
+def test_actors_pause_while_the_learner_makes_a_burst(tmp_path, monkeypatch):
+    """Between the first and the last update of a burst no more than one step per actor, the one that it was in; and the pace is kept."""
+    steps, seen = [], []
+
+    def counted(actor, *arguments):
+        steps.append(actor)
+        return step(actor, *arguments)
+
+    def sampling(fleet, *arguments):
+        seen.append(len(steps))
+        return sample(fleet, *arguments)
+
+    step, sample = ActorRun._step, Fleet.sample
+    monkeypatch.setattr(ActorRun, "_step", counted)
+    monkeypatch.setattr(Fleet, "sample", sampling)
+    config = toy(deterministic=False, burst_updates=5, total_steps=800)
+    train(config, tmp_path, say=_silent)
+    bursts = [seen[i : i + 5] for i in range(0, config.total_updates - 5, 5)]
+    assert len(bursts) > 3
+    assert all(burst[-1] - burst[1] <= 2 for burst in bursts), "after the first sample, which tells them to pause"
+    assert all(after[0] > before[-1] + 2 for before, after in itertools.pairwise(bursts))
+    ratio = float(list(csv.DictReader((tmp_path / "metrics.csv").open()))[-1]["samples_per_insert"])
+    assert ratio == pytest.approx(config.collection.samples_per_insert, rel=0.2)
 
 
 def test_bad_beginnings_are_refused_before_anything_is_learned(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 IMAGE_SIZE = 64
 """Pixels along each side of the rat's camera image, which has 3 colours of 8 bits."""
 
-_OF_SKILLS = ("skill_widths", "told_size", "body_size", "num_estimates")  # no checkpoint had them before there were skills
+_OF_SKILLS = ("skill_widths", "told_size", "told_cases", "body_size", "num_estimates")  # no checkpoint had them before there were skills
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class AgentConfig:
         skill_widths: units of each skill that the policy commands, see `vrodent.agent.motor`; empty for the paper's policy, which moves
             every actuator itself.
         told_size: numbers that a skill is told.
+        told_cases: first, and one after the last, of those that say by a one among zeros which of several cases it is. Skills get them
+            rounded, see `vrodent.agent.motor`; of none if both are alike.
         body_size: numbers that a skill knows of its body: all of proprioception first.
         num_estimates: how many of them are estimated.
     """
@@ -64,6 +66,7 @@ class AgentConfig:
     initial_std: float = 0.3
     skill_widths: tuple[int, ...] = ()
     told_size: int = 54
+    told_cases: tuple[int, int] = (0, 0)
     body_size: int = 167
     num_estimates: int = 14
 
@@ -102,6 +105,8 @@ class AgentConfig:
 
     def _check_skills(self) -> None:
         _positive("told_size", self.told_size)
+        if not 0 <= self.told_cases[0] <= self.told_cases[1] <= self.told_size:
+            raise ValueError(f"AgentConfig.told_cases must be a part of the {self.told_size} numbers told, not {self.told_cases!r}")
         if self.body_size < self.proprioception_size or not 1 <= self.num_estimates <= self.body_size:
             raise ValueError(
                 f"AgentConfig.body_size {self.body_size} must hold proprioception's {self.proprioception_size} values, and num_estimates "

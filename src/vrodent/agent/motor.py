@@ -24,6 +24,8 @@ from vrodent.agent.layers import Linear, NormedLayer
 _WIDTH = 256  # of the estimator's hidden layers
 _CLIP = 8.0  # standard deviations, of a skill's inputs, as its teacher had them
 _EPSILON = 1e-5  # of its layer norm, likewise
+# Logits per unit of a case that is told: told 0.75 and 0.25, a skill gets 0.998 and 0.002.
+_SHARPNESS = 12.0
 
 
 class Command(NamedTuple):
@@ -92,6 +94,8 @@ class Motor(eqx.Module):
         height: () int, which number of the body is the height above the ground.
         activation: (38,) int, which senses are the actuators' activations.
         decay: part of an activation that is left after a control step; by it the last control follows from two activations.
+        cases: which of what is told are cases, see `AgentConfig.told_cases`. Their teachers only ever met zeros and ones of them, one case
+            often so rarely that in units of its deviation a foretold 0.02 is another world than 0.
     """
 
     skills: tuple[Skill, ...]
@@ -103,8 +107,10 @@ class Motor(eqx.Module):
     height: jax.Array
     activation: jax.Array
     decay: jax.Array
+    cases: tuple[int, int] = eqx.field(static=True)
 
     def __init__(self, config: AgentConfig, rng: np.random.Generator) -> None:
+        self.cases = config.told_cases
         senses = config.proprioception_size
         self.skills = tuple(Skill(config, width, rng) for width in config.skill_widths)
         self.hidden = NormedLayer(2 * senses + 1, _WIDTH, rng), NormedLayer(_WIDTH, _WIDTH, rng)
@@ -137,8 +143,16 @@ class Motor(eqx.Module):
         command = Command(estimates, given[..., : len(self.skills)], given[..., len(self.skills) :])
         height = body[..., self.height]
         share = jax.nn.softmax(command.asked, axis=-1)
-        acts = jnp.stack([skill(body, deflection, command.told, height) for skill in self.skills], axis=-1)
+        told = self._rounded(command.told)
+        acts = jnp.stack([skill(body, deflection, told, height) for skill in self.skills], axis=-1)
         return jnp.sum(acts * share[..., None, :], axis=-1), command
+
+    def _rounded(self, told: jax.Array) -> jax.Array:
+        """What is told, its cases close to ones and zeros that sum to 1."""
+        first, end = self.cases
+        if first == end:
+            return told
+        return told.at[..., first:end].set(jax.nn.softmax(_SHARPNESS * told[..., first:end], axis=-1))
 
     def _scaled(self, felt: jax.Array) -> jax.Array:
         scaled = felt * self.gain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -189,10 +190,18 @@ class ActorRun:
         agent: any agent of the architecture that will act.
         simulation: fresh; its first reset is made here.
         teacher: labels every row; None for unrolls without labels.
+        turn: waited for before each step; None never waits.
     """
 
-    def __init__(self, config: ActorConfig, agent: Agent, simulation: CpuSimulation, teacher: Teacher | None = None) -> None:
-        self.config = config
+    def __init__(
+        self,
+        config: ActorConfig,
+        agent: Agent,
+        simulation: CpuSimulation,
+        teacher: Teacher | None = None,
+        turn: threading.Event | None = None,
+    ) -> None:
+        self.config, self.turn = config, turn
         self.simulation = simulation
         self.teacher = teacher
         self.collected = 0
@@ -232,6 +241,8 @@ class ActorRun:
         unroll = empty_unroll(shapes, worlds)
         unroll = unroll._replace(memory=jax.tree.map(np.asarray, self._memory))
         for row in range(length):
+            if self.turn is not None:
+                self.turn.wait()
             self._step(agent, unroll, row, key, driven[:, row], rng)
         self._write_observation(agent, unroll, length)
         self.collected += 1

@@ -56,7 +56,8 @@ class Fleet:
     """Actors of every task, each with a replay, feeding one learner.
 
     The pace, in unrolls: after the warm-up, the learner samples `samples_per_insert` for each one inserted; it runs at most a batch
-    ahead, an actor at most two rounds. Taking turns (`round`) and running beside the learner (`start`) follow the same rule.
+    ahead, an actor at most two rounds. With `burst_updates`, it waits until it may make as many, and actors pause meanwhile. Taking turns
+    (`round`) and running beside the learner (`start`) follow the same rule.
 
     Args:
         config: of the run.
@@ -107,6 +108,8 @@ class Fleet:
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None
         self._stop = False
+        self._actors_turn, self._left = threading.Event(), 0
+        self._actors_turn.set()
         if crew is None:
             enlisted: Sequence[tuple[int, int, Actor]] = [
                 (i, count, self._actor(i, agent, teachers or {})) for i, count in enumerate(self.worlds)
@@ -164,7 +167,14 @@ class Fleet:
     def may_learn(self) -> bool:
         """Whether the learner may sample the next batch."""
         after = self.inserted - sum(self._before)
-        return self.warm and self.sampled <= self.config.collection.samples_per_insert * after
+        burst = 0 if self._left else (self.config.burst_updates - 1) * self.config.batch_unrolls
+        return self.warm and self.sampled + burst <= self.config.collection.samples_per_insert * after
+
+    @property
+    def _burst_rounds(self) -> float:
+        """Rounds of unrolls that a burst takes to learn from."""
+        updates, batch = self.config.burst_updates - 1, self.config.batch_unrolls
+        return updates * batch / (self.config.collection.samples_per_insert * sum(self.worlds))
 
     def round(self) -> None:
         """One unroll of every world of every task, in this thread."""
@@ -172,7 +182,11 @@ class Fleet:
             self._collect(index)
 
     def sample(self, update: int, salt: int = 0) -> Unroll:
-        """The batch of an update, each task's part after the other's, the world axis first. The same update draws the same slots."""
+        """The batch of an update, each task's part after the other's, the world axis first. The same update draws the same slots.
+        The first of a burst lets actors pause."""
+        if self.config.burst_updates > 1:
+            self._left = self._left or self.config.burst_updates
+            self._actors_turn.clear()
         if self._on_gpu:
             keys = jax.random.split(jax.random.fold_in(jax.random.fold_in(jax.random.key(self.config.seed), update), salt), len(self.batch))
             parts = [replay.sample(key, count) for replay, key, count in zip(self.replays, keys, self.batch, strict=True)]
@@ -182,6 +196,14 @@ class Fleet:
         with self._condition:
             self._condition.notify_all()
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def learned(self, report: object) -> None:
+        """An update is under way. After the last of a burst, wait for what it gives, and let actors go on."""
+        if self._left:
+            self._left -= 1
+            if not self._left:
+                jax.block_until_ready(report)
+                self._actors_turn.set()
 
     @property
     def batch_tasks(self) -> np.ndarray:
@@ -198,7 +220,8 @@ class Fleet:
     def stop(self) -> None:
         """Let the actors finish the unroll they are in, and wait for them."""
         with self._condition:
-            self._stop = True
+            self._stop, self._left = True, 0
+            self._actors_turn.set()
             self._condition.notify_all()
         for thread in self._threads:
             thread.join()
@@ -279,7 +302,7 @@ class Fleet:
             num_threads=config.collection.threads,
             shadows=config.collection.camera_shadows,
         )
-        return ActorRun(acting, agent, simulation, teachers.get(name))
+        return ActorRun(acting, agent, simulation, teachers.get(name), None if self.takes_turns else self._actors_turn)
 
     def _collect(self, index: int) -> None:
         task = self._task_of[index]
@@ -294,7 +317,8 @@ class Fleet:
         replay, count, flying = self.replays[task], self.worlds[task], self._flying[task]
         coming = replay.inserted + flying
         ahead = coming - self._before[task] - replay.sampled / self.config.collection.samples_per_insert
-        return replay.room - flying >= self._size[index] and (coming < self._quota[task] or ahead < _ROUNDS_AHEAD * count)
+        most = (_ROUNDS_AHEAD + self._burst_rounds) * count
+        return replay.room - flying >= self._size[index] and (coming < self._quota[task] or ahead < most)
 
     def _run(self, index: int) -> None:
         task, count = self._task_of[index], self._size[index]

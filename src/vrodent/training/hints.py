@@ -72,32 +72,41 @@ class HintHead(eqx.Module):
         return self.output(self.hidden(core))
 
 
-def hint_error(head: HintHead, core: jax.Array, hint: jax.Array) -> jax.Array:
+def hint_error(head: HintHead, core: jax.Array, hint: jax.Array, weight: jax.Array | float = 1.0) -> jax.Array:
     """Half the squared error, summed over the hint's numbers: the negative log density, up to a constant, of a Gaussian of deviation 1.
 
     Args:
         head: gradients flow to it and through it to the core.
         core: (..., core units).
         hint: (..., hint).
+        weight: of each number, (..., hint).
 
     Returns:
         (...).
     """
-    return 0.5 * jnp.sum((head(core) - jax.lax.stop_gradient(hint)) ** 2, axis=-1)
+    return 0.5 * jnp.sum(weight * (head(core) - jax.lax.stop_gradient(hint)) ** 2, axis=-1)
 
 
-def command_error(command: Command, hint: jax.Array, heeded: jax.Array) -> tuple[jax.Array, jax.Array]:
+def hint_weight(hint: jax.Array, stakes: jax.Array) -> jax.Array:
+    """What `hint_error` is to weigh each number of a hint (..., hint) by: 1, and of what the hinted skill is told its stakes (skills, told)
+    more."""
+    skills, told = stakes.shape
+    skill = hint[..., -told - skills : -told]
+    return 1.0 + jnp.concatenate([jnp.zeros_like(hint[..., :-told]), skill @ stakes], axis=-1)
+
+
+def command_error(command: Command, hint: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
     """How far an agent's command of its skills is from what a hint says.
 
     Args:
         command: arrays (..., n).
         hint: (..., estimates + skills + told), which skill as ones and zeros.
-        heeded: (skills, told), 1 where a skill heeds what it is told. Where an orb is that has not been seen yet nobody can say, and who
-            walks need not know.
+        weight: (skills, told), of what a skill is told; 0 where it does not heed it. Where an orb is that has not been seen yet nobody
+            can say, and who walks need not know.
 
     Returns:
-        (...), half the squared errors of estimates and of what the hinted skill heeds, summed, and the cross entropy of the skill in nats;
-        and (...), the mean squared error of what is told and heeded, over all that is told.
+        (...), half the squared errors of estimates and, weighted, of what the hinted skill heeds, summed, and the cross entropy of the
+        skill in nats; and (...), the mean squared error of what is told and heeded, over all that is told.
 
     Raises:
         ValueError: the hint is of another size.
@@ -107,6 +116,8 @@ def command_error(command: Command, hint: jax.Array, heeded: jax.Array) -> tuple
         raise ValueError(f"an agent with these skills needs hints of {ends[-1]} numbers, but its teachers give {hint.shape[-1]}.")
     body, skill, told = jnp.split(jax.lax.stop_gradient(hint), ends[:-1], axis=-1)
     missed = jnp.sum((command.estimates - body) ** 2, axis=-1)
-    astray = jnp.sum((skill @ heeded) * (command.told - told) ** 2, axis=-1)
+    squared = (command.told - told) ** 2
+    astray = jnp.sum((skill @ weight) * squared, axis=-1)
+    heeded = jnp.sum((skill @ (weight > 0.0)) * squared, axis=-1)
     doubt = -jnp.sum(skill * jax.nn.log_softmax(command.asked, axis=-1), axis=-1)
-    return 0.5 * (missed + astray) + doubt, astray / told.shape[-1]
+    return 0.5 * (missed + astray) + doubt, heeded / told.shape[-1]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -125,19 +126,21 @@ def initial_learned(
     return Learned(_copy(agent), _copy(agent), duals, initial_statistics(num_tasks), optimiser, count, count.copy(), head)
 
 
-def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = None) -> Update:
+def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = None, stakes: np.ndarray | None = None) -> Update:
     """Compile one update.
 
     Args:
         config: rates and loss.
         total_updates: of the run, for the schedule of the learning rate.
         mesh: devices that share the batch, see `vrodent.training.sharding`; None for one.
+        stakes: of the agent's skills, see `unroll_loss`.
 
     Returns:
         (learned, batch with the world axis first, task (world,)) -> (learned, report). What is passed as `learned` is given up (its
         buffers are reused). An update whose loss or gradient is not finite changes nothing but the counts.
     """
     by_agent, by_duals = _optimisers(config, total_updates)
+    at_stake = None if stakes is None else jnp.asarray(stakes, jnp.float32)
 
     def update(before: Learned, batch: Unroll, task: jax.Array) -> tuple[Learned, UpdateReport]:
         unroll = _time_first(batch)
@@ -150,7 +153,7 @@ def make_update(config: LearnerConfig, total_updates: int, mesh: Mesh | None = N
             anchor = None if anchor is None else _computing(config, anchor, mesh)
             duals, head = parameters[1:]
             unrolled = _computing(config, agent, mesh)
-            return unroll_loss(config.loss, unrolled, anchor, duals, before.statistics, unroll, task, before.update, head)
+            return unroll_loss(config.loss, unrolled, anchor, duals, before.statistics, unroll, task, before.update, head, at_stake)
 
         (total, output), (gradient, by_dual, by_head) = jax.value_and_grad(loss, has_aux=True)((trained, before.duals, before.hint_head))
         norm = optax.tree.norm(gradient)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from vrodent.agent import Agent, UnrollOutput
 from vrodent.agent.motor import Motor
 from vrodent.training.gaussian import Gaussian, log_prob
-from vrodent.training.hints import HintHead, command_error, hint_error
+from vrodent.training.hints import HintHead, command_error, hint_error, hint_weight
 from vrodent.training.kickstart import TeachingConfig, teaching_loss, teaching_weight
 from vrodent.training.popart import TargetStatistics, deviation, unnormalise
 from vrodent.training.teachers.privileged import TOUCHED_ONCE
@@ -134,6 +134,7 @@ def unroll_loss(
     task: jax.Array,
     update: jax.Array,
     hint_head: HintHead | None = None,
+    stakes: jax.Array | None = None,
 ) -> tuple[jax.Array, LossOutput]:
     """The loss of a batch.
 
@@ -147,6 +148,7 @@ def unroll_loss(
         task: (world,), index of each unroll's task, which is the index of its value head.
         update: scalar, for annealing.
         hint_head: foretells hints, where the unroll holds any.
+        stakes: (skills, told), how much depends on what an agent's skills are told: errors of it weigh one and as much more.
 
     Returns:
         the loss, a scalar, and what it is made of.
@@ -170,8 +172,8 @@ def unroll_loss(
         terms |= {name: config.policy_weight * getattr(actor, name) for name in ("policy", "temperature", "penalty", "dual")}
         divergences = {name: getattr(actor, name) for name in divergences}
     terms["teaching"], distance, touched = _teaching(config, rows, update)
-    terms["hint"], missed = _hint(config, rows, hint_head, output.core[:-1])
-    terms["command"], astray = _command(config, rows, agent.motor, output)
+    terms["command"], astray = _command(config, rows, agent.motor, output, stakes)
+    terms["hint"], missed = _hint(config, rows, hint_head, output.core[:-1], stakes)
     spread = rows.by_task(jnp.mean(jnp.exp(policy.log_std), axis=-1))
     distances = {"teaching_distance": distance, "touched_distance": touched, "hint_distance": missed, "command_distance": astray}
     report = LossReport(**terms, **divergences, **critic, **distances, deviation=spread)
@@ -241,27 +243,34 @@ def _teaching(config: LossConfig, rows: _Rows, update: jax.Array) -> tuple[jax.A
         unknown = jnp.full(num_tasks, jnp.nan)
         return jnp.zeros(()), unknown, unknown
     teacher = Gaussian(unroll.teacher_mean, unroll.teacher_log_std)
+    squared = jnp.mean((jax.lax.stop_gradient(rows.policy.mean) - teacher.mean) ** 2, axis=-1)
+    distance, touched = jnp.sqrt(rows.by_task(squared)), jnp.sqrt(rows.by_task_where(squared, rows.touched))
+    if config.teaching.weight == config.teaching.final_weight == 0.0:
+        return jnp.zeros(()), distance, touched  # without the time that the gradient through skills would take
     factor = jnp.asarray(config.task_teaching or (1.0,) * num_tasks)[rows.task]
     divergence = teaching_loss(config.teaching, teacher, rows.policy) * factor
-    squared = jnp.mean((rows.policy.mean - teacher.mean) ** 2, axis=-1)
-    distance, touched = jnp.sqrt(rows.by_task(squared)), jnp.sqrt(rows.by_task_where(squared, rows.touched))
     return teaching_weight(config.teaching, update) * _mean(divergence, rows.stressed(config)), distance, touched
 
 
-def _hint(config: LossConfig, rows: _Rows, head: HintHead | None, core: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _hint(
+    config: LossConfig, rows: _Rows, head: HintHead | None, core: jax.Array, stakes: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
     """The loss of foretelling hints, weighted, and the distance (task,) of those foretold from those given."""
     if head is None:
         return jnp.zeros(()), jnp.full_like(rows.statistics.mean, jnp.nan)
-    error = hint_error(head, core, rows.unroll.hint)
-    distance = jnp.sqrt(rows.by_task(2.0 * error / rows.unroll.hint.shape[-1]))
+    hint = rows.unroll.hint
+    error = hint_error(head, core, hint, 1.0 if stakes is None else hint_weight(hint, stakes))
+    distance = jnp.sqrt(rows.by_task(2.0 * hint_error(head, core, hint) / hint.shape[-1]))
     return config.hint_weight * _mean(error, rows.stressed(config)), distance
 
 
-def _command(config: LossConfig, rows: _Rows, motor: Motor | None, output: UnrollOutput) -> tuple[jax.Array, jax.Array]:
+def _command(
+    config: LossConfig, rows: _Rows, motor: Motor | None, output: UnrollOutput, stakes: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
     """The loss of commanding skills, weighted, and the distance (task,) of what they are told from what their teachers were."""
     if output.command is None or motor is None or not rows.unroll.hint.shape[-1]:
         return jnp.zeros(()), jnp.full_like(rows.statistics.mean, jnp.nan)
-    heeded = jnp.stack([skill.keep for skill in motor.skills])
+    heeded = jnp.stack([skill.keep for skill in motor.skills]) * (1.0 + (0.0 if stakes is None else stakes))
     error, told = command_error(jax.tree.map(lambda x: x[:-1], output.command), rows.unroll.hint, heeded)
     return config.command_weight * _mean(error, rows.stressed(config)), jnp.sqrt(rows.by_task(told))
 

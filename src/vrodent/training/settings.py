@@ -11,6 +11,8 @@ from vrodent.training.evaluation import HELD_OUT_SEED, VALIDATION_SEED
 from vrodent.training.learner import LearnerConfig
 from vrodent.training.rollback import DivergenceConfig
 
+_POSITIVE = ("total_steps", "batch_unrolls", "burst_updates", "publish_updates", "checkpoint_seconds", "keep_checkpoints", "log_seconds")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionConfig:
@@ -98,6 +100,8 @@ class TrainConfig:
         batch_unrolls: unrolls in an update, divided between the tasks as the worlds are.
         deterministic: actors and learner take turns in one thread, and a resumed run equals one that was never stopped, to the last bit.
             Otherwise actors run beside the learner, and a resumed run starts its episodes anew.
+        burst_updates: updates that the learner makes one after another while the actors of this process pause; 1 lets both run at the
+            same time. On few cores each then slows the other down by more than its share, and bursts of some 40 take less time.
         publish_updates: updates after which the actors get the learner's agent.
         seed: of everything.
         checkpoint_seconds: at most so long between checkpoints.
@@ -114,6 +118,7 @@ class TrainConfig:
     total_steps: int = 5_000_000
     batch_unrolls: int = 32
     deterministic: bool = False
+    burst_updates: int = 1
     publish_updates: int = 8
     seed: int = 0
     checkpoint_seconds: float = 45.0
@@ -128,7 +133,7 @@ class TrainConfig:
             kept = f"{HELD_OUT_SEED} or {VALIDATION_SEED}, whose arenas are held out for evaluation"
             raise ValueError(f"seed must be >= 0 and not {kept}; it is {self.seed}.")
         collection = self.collection
-        for name in ("total_steps", "batch_unrolls", "publish_updates", "checkpoint_seconds", "keep_checkpoints", "log_seconds"):
+        for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, but is {getattr(self, name)}.")
         if self.checkpoint_seconds > 60.0:

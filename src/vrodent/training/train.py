@@ -31,7 +31,7 @@ from vrodent.training.run_store import ResumeError, RunStore
 from vrodent.training.settings import TrainConfig, allot
 from vrodent.training.sharding import learner_mesh
 from vrodent.training.teachers.network import Teacher as SkillTeacher
-from vrodent.training.teachers.skills import Role, with_skills
+from vrodent.training.teachers.skills import Role, stakes, with_skills
 
 Evaluate = Callable[[Agent, int], Mapping[str, float]]
 """Agent and update in, a number per task out, such as its mean return in reference physics on held-out seeds."""
@@ -154,7 +154,8 @@ class _Run:
         self.learned = initial_learned(config.learner, agent, *sizes, hint_size=self.fleet.hint_size, seed=config.seed)
         if not resume:
             store.begin(config)
-        self.update = make_update(config.learner, config.total_updates, mesh)
+        at_stake = None if agent.motor is None else stakes(agent, config.seed)
+        self.update = make_update(config.learner, config.total_updates, mesh, at_stake)
         self.watch = DivergenceWatch(config.divergence, config.tasks)
         self.rollbacks, self.seconds = 0, 0.0
         if found is not None:
@@ -211,6 +212,7 @@ class _Run:
         self.learned, report = self.update(self.learned, batch, jnp.asarray(self.fleet.batch_tasks))
         self._updates += 1
         self._pending.append(report)
+        self.fleet.learned(report)
         if self._updates % self.config.publish_updates == 0:
             self.fleet.agent = self._acting(self.learned.agent)
         self.fleet.teacher_share = self.config.collection.share_at(self._updates)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,6 +20,9 @@ from vrodent.training.teachers.privileged import BODY, OBSERVATION_SIZE, STANDIN
 
 _COURSE, _SCAN, _KIND = slice(0, 3), slice(3, 42), slice(42, 46)  # of what is told: heading and speed; the ground; the situation
 _TARGET = slice(46, TOLD.stop - TOLD.start)  # where the orb is, the phase, the timer
+_PHASE = (50, 53)
+_MOMENTS = 256
+_STREAM = 0x5354414B  # of the seed
 _DECAY = (1.0 - 0.001 / 0.04) ** 20  # of an activation in a control step of reference physics, whose filters last 0.04 s
 _SCAN_GAIN, _HEIGHT_GAIN = 8.0, 10.0  # per m, of the scan and of the body's height in a privileged observation
 
@@ -65,10 +69,12 @@ def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0) -
     fresh = Agent(config, seed=seed, stance=np.asarray(agent.stance))
     kept = ["image_encoder", "proprioception_encoder", "core", "value_head", "policy", "log_std_head", "normaliser"]
     if agent.motor is not None:
-        kept += ["mean_head", "motor"]
+        kept += ["mean_head"]
     fresh = eqx.tree_at(lambda a: [getattr(a, name) for name in kept], fresh, [getattr(agent, name) for name in kept])
     assert fresh.motor is not None
     motor = _wired(fresh.motor)
+    if agent.motor is not None:
+        motor = eqx.tree_at(lambda m: (m.hidden, m.estimates), motor, (agent.motor.hidden, agent.motor.estimates))
     skills = tuple(_taught(motor.skills[role], teachers[role], role) for role in Role)
     return eqx.tree_at(lambda a: a.motor, fresh, eqx.tree_at(lambda m: m.skills, motor, skills))
 
@@ -76,9 +82,44 @@ def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0) -
 def skilled(config: AgentConfig, teachers: Mapping[Role, Teacher]) -> AgentConfig:
     """The architecture of an agent with those skills."""
     widths = tuple(teachers[role].config.actor_width for role in Role)
-    return replace(
-        config, skill_widths=widths, told_size=TOLD.stop - TOLD.start, body_size=BODY.stop, num_estimates=len(not_felt())
-    )
+    sizes = {"told_size": TOLD.stop - TOLD.start, "body_size": BODY.stop, "num_estimates": len(not_felt())}
+    return replace(config, skill_widths=widths, told_cases=_PHASE, **sizes)
+
+
+def stakes(agent: Agent, seed: int = 0) -> np.ndarray:
+    """How much depends on what an agent's skills are told.
+
+    Args:
+        agent: that commands skills.
+        seed: of the moments looked at, drawn from what each skill's teacher observed (independent normal distributions).
+
+    Returns:
+        (skills, told): mean square, over actuators and moments, of the derivative of what a skill does, in units of the agent's action, by
+        each number that it is told. Of cases, that of the change if one is told in another's place, half of it for each of the two.
+    """
+    motor = agent.motor
+    assert motor is not None
+    rng = np.random.default_rng([seed, _STREAM])
+    return np.stack([np.asarray(_stakes(motor, skill, rng)) for skill in motor.skills]) / agent.config.action_scale**2
+
+
+def _stakes(motor: Motor, skill: Skill, rng: np.random.Generator) -> jax.Array:
+    told_size, actions = skill.keep.size, skill.outlet.bias.size
+    observed = skill.mean + jnp.asarray(rng.standard_normal((_MOMENTS, skill.mean.size)), jnp.float32) / skill.scale
+    body, last, told = jnp.split(observed, (observed.shape[1] - told_size - actions, observed.shape[1] - told_size), axis=1)
+    first, end = motor.cases
+    case = rng.integers(end - first, size=_MOMENTS)
+    told = told.at[:, first:end].set(jnp.eye(end - first)[case])
+
+    def act(told: jax.Array, body: jax.Array, last: jax.Array) -> jax.Array:
+        return skill(body, skill.reach * last, told, body[motor.height])
+
+    slope = jnp.mean(jax.vmap(jax.jacfwd(act))(told, body, last) ** 2, axis=(0, 1))
+    for one in range(end - first):
+        flipped = told.at[:, first:end].set(jnp.eye(end - first)[one])
+        change = jnp.mean((jax.vmap(act)(flipped, body, last) - jax.vmap(act)(told, body, last)) ** 2, axis=1)
+        slope = slope.at[first + one].set(0.5 * jnp.sum(change) / max(np.sum(case != one), 1))
+    return slope
 
 
 def _wired(motor: Motor) -> Motor:
