@@ -88,11 +88,33 @@ def test_who_presses_is_drawn_into_the_orb_and_then_out_of_it():
     assert advantage(0.6, press=0.16) > 0.2
 
 
+@pytest.mark.parametrize(
+    ("time", "retreat", "off_is_better"), [(0.3, 0.0, False), (0.3, 0.08, True), (0.5, 0.0, False), (0.5, 0.08, True), (0.65, 0.08, False)]
+)
+def test_who_retreats_waits_far_from_the_orb_and_comes_back_in_time(time, retreat, off_is_better):
+    """A palm 8 cm from the orb against one at 4.5 cm; 15 cm is too far in any case. `hand_distance` is that of the nearer palm."""
+    env, _ = _postures(2, seed=3)
+    palms = env.physics.fields.geom_xpos[:, env.index.palm_geoms]
+    outward = palms[:, 0] - palms[:, 1]
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+
+    def reward(distance: float) -> np.ndarray:
+        target = palms[:, 0] + distance * outward
+        told = Guidance(np.zeros(2), np.zeros(2), target, np.ones(2, int), np.full(2, time))
+        return shape(env, Ground.TAP, told, np.zeros((2, 38)), np.zeros(2, int), ShapingConfig(press=0.1, retreat=retreat)).reward
+
+    assert ((reward(0.08) > reward(0.045) + 0.05) == off_is_better).all()
+    assert (reward(0.08) > reward(0.14) + 0.02).all()
+
+
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match="gaze must be a share"):
         ShapingConfig(gaze=1.5)
     with pytest.raises(ValueError, match="press must be a time"):
         ShapingConfig(press=0.25)
+    for retreat in (-0.1, 0.03, 0.3):
+        with pytest.raises(ValueError, match="retreat must be 0, or a distance"):
+            ShapingConfig(retreat=retreat)
 
 
 @pytest.mark.parametrize(("ground", "worth"), [(Ground.GAPS, True), (Ground.FLAT, False)])

@@ -27,6 +27,7 @@ _LOWEST = 0.2  # of the bowl's height, to begin with
 _TERRAINS = 64  # that slopes are practised on
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _RUN_UP = (0.1, 0.25)  # m from the torso to the edge ahead, where a moment before a gap is kept
+_ERROR_LASTS = 0.98  # of the error in where an orb is told to be, from one control step to the next: it lasts for a second
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
 
@@ -276,6 +277,8 @@ class Orbs(PracticeGround):
         self.distance = np.full(env.num_worlds, 0.15)
         self.touched, self.touched_twice = np.zeros(env.num_worlds, int), np.zeros(env.num_worlds, int)
         self._guide = TwoTapGuide()
+        self._error = np.zeros((env.num_worlds, 3))
+        self._err(0.0)
 
     def arena(self, world: int) -> Arena:
         """A walk of orbs from the origin."""
@@ -311,8 +314,19 @@ class Orbs(PracticeGround):
             self.distance[world] = max(0.1, self.distance[world] - 0.02)
         self.touched[world] = self.touched_twice[world] = 0
 
+    def told(self, guidance: Guidance) -> Guidance:
+        """The orb is told to be somewhere else by the error of the moment."""
+        return guidance._replace(target=guidance.target + self._error)
+
+    def _err(self, last: float) -> None:
+        """The next error, `last` of which is the one before (Ornstein and Uhlenbeck's process)."""
+        if self.config.blur > 0.0:
+            fresh = self.rng.normal(0.0, self.config.blur, self._error.shape)
+            self._error = last * self._error + np.sqrt(1.0 - last**2) * fresh
+
     def step(self, action: np.ndarray) -> GroundStep:
         """As everywhere, counting touches."""
+        self._err(_ERROR_LASTS)
         last = super().step(action)
         self.keep(np.flatnonzero(last.taps == 1), action)
         self.touched += last.taps == 1

@@ -29,6 +29,8 @@ class PracticeConfig:
         physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
         second_chances: share of the episodes that begin just before a gap, or with orbs just after a first tap; see `moments`.
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
+        blur: m, standard deviation along each axis of the error in where an orb is told to be, which lasts for a second or so. A skill that
+            a student commands is told so, and one that was never told wrong misses the orb by as much.
         shaping: weights of the reward.
     """
 
@@ -41,6 +43,7 @@ class PracticeConfig:
     physics: Literal["training", "reference"] = "training"
     second_chances: float = 0.0
     levels: tuple[float, float] | None = None
+    blur: float = 0.0
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class PracticeConfig:
             raise ValueError(f"physics must be 'training' or 'reference', got {self.physics!r}.")
         if not 0 <= self.second_chances < 1:
             raise ValueError(f"second_chances must be a share in [0, 1), got {self.second_chances}: moments must come from somewhere.")
+        if not 0 <= self.blur <= 0.1:
+            raise ValueError(f"blur must be a distance from 0 to 0.1 m, got {self.blur}.")
         if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
             raise ValueError(f"levels must be two difficulties in [0, 1], the lower first; got {self.levels}.")
 
@@ -89,6 +94,10 @@ class PracticeGround:
 
     def grow(self, world: int, fell: bool) -> None:
         """Adapt the difficulty of a world at the end of its episode."""
+
+    def told(self, guidance: Guidance) -> Guidance:
+        """What the rat is told of what is the case."""
+        return guidance
 
     def begin(self, ids: np.ndarray) -> None:
         """New instructions after a reset."""
@@ -136,7 +145,7 @@ class PracticeGround:
     def observe(self) -> np.ndarray:
         """(world, observation) privileged."""
         guide = self.guide_of()
-        return observe(self.env, guide, guide.guide(self.env), self.config.action_scale)
+        return observe(self.env, guide, self.told(guide.guide(self.env)), self.config.action_scale)
 
     def step(self, action: np.ndarray) -> GroundStep:
         """Take one standing-centred action (world, 38) in [-1, 1] in every world. Ended worlds are not restarted: call `restart`."""

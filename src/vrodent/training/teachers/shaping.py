@@ -14,6 +14,8 @@ _STILL = 0.08  # m/s; slower instructions mean: stand
 _NEAR_TARGET = 0.15  # m in the plane; nearer, the rat rears instead of walking
 _TOUCHING = 0.03  # m between orb and palm, where they touch
 _OFF = 0.4  # s after a first touch until which the palm is to be off the orb
+_AWAY = 0.6  # s likewise, if it is to retreat: to come back from 8 cm takes a tenth of a second, and the orb may be touched from 0.7 s on
+_TOUCHED = 0.035  # m; a palm so near touches, whichever side it comes from
 _EDGE, _WITHIN = 0.4, 0.8  # cosines: of an orb 5 cm away whose limb enters the picture, 80 degrees wide; and of one that is half in it
 
 
@@ -32,6 +34,8 @@ class ShapingConfig:
             orb tells of it by its colour. A teacher is told; one that looked elsewhere could not be imitated after a first tap.
         press: s after a first touch for which the palm is drawn on to the orb's centre, which does not resist; touches within 0.2 s of the
             first count as one. A rat that lets go where the orb begins cannot know that it touched it, one that reaches into it can.
+        retreat: m from the orb that the palm is to be between the two touches, until 0.6 s after the first; 0 asks for a touch's breadth
+            only, until 0.4 s. A student that errs by a centimetre in where the orb is touches it too soon if its palm waits beside it.
     """
 
     upright: float = 0.1
@@ -42,12 +46,15 @@ class ShapingConfig:
     second_tap: float = 40.0
     gaze: float = 0.0
     press: float = 0.0
+    retreat: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.gaze <= 1:
             raise ValueError(f"gaze must be a share in [0, 1], got {self.gaze}.")
         if not 0 <= self.press <= TwoTap.debounce:
             raise ValueError(f"press must be a time within {TwoTap.debounce} s, after which a touch is a second tap, got {self.press}.")
+        if self.retreat and not _TOUCHED < self.retreat <= 0.2:
+            raise ValueError(f"retreat must be 0, or a distance of more than {_TOUCHED} and at most 0.2 m, got {self.retreat}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +86,9 @@ def _tracking(at: Pose, guidance: Guidance, ground: Ground) -> tuple[np.ndarray,
     return share, np.where(moving, facing, 0.5 + 0.5 * facing), aside
 
 
-def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray, press: float) -> np.ndarray:
-    """Near the orb until it is touched; in it for `press` s; off it, but not far, until 0.4 s; near it again, the more so as it takes time
-    to rise; on its feet, to be ready to walk, while waiting for the next.
+def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray, config: ShapingConfig) -> np.ndarray:
+    """Near the orb until it is touched; in it for `press` s; off it, but not far, until 0.4 s, or `retreat` m off until 0.6 s; near it
+    again, the more so as it takes time to rise; on its feet, to be ready to walk, while waiting for the next.
 
     The last centimetres count most: by the long slope alone, rats sat with a palm 1 cm short of the orb, after a first tap four times of
     five, and their students before it.
@@ -90,7 +97,11 @@ def _tap_shaping(distance: np.ndarray, guidance: Guidance, upright: np.ndarray, 
     closer = 0.5 * near + 0.5 * np.exp(-60.0 * np.clip(distance - _TOUCHING, 0.0, None))
     clear = np.clip((distance - 0.025) / 0.02, 0.0, 1.0) * near / 0.7
     into = 2.0 * np.exp(-40.0 * distance)  # 0.6 at the surface
-    between = np.select([guidance.timer < press, guidance.timer < _OFF], [into, 0.5 * clear], 0.9 * closer)
+    off, until = 0.5 * clear, _OFF
+    if config.retreat > 0.0:
+        short = np.clip((distance - _TOUCHED) / (config.retreat - _TOUCHED), 0.0, 1.0)
+        off, until = 0.9 * short * np.exp(-8.0 * np.clip(distance - config.retreat, 0.0, None)), _AWAY
+    between = np.select([guidance.timer < config.press, guidance.timer < until], [into, off], 0.9 * closer)
     return np.select([guidance.phase == 0, guidance.phase == 1], [0.5 * closer, between], 0.05 + 0.35 * upright)
 
 
@@ -127,7 +138,7 @@ def shape(
         walking = config.upright * upright + 0.4 * tracking + 0.2 * np.exp(-8.0 * distance)
         rearing = config.upright * (np.clip(pelvis, 0.0, 1.0) + np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0))
         earned = 1.0 - config.gaze * (1.0 - _seen(facing_eye(env, guidance.target)))
-        rearing = rearing + _tap_shaping(distance, guidance, upright, config.press) * np.where(guidance.phase == 2, 1.0, earned)
+        rearing = rearing + _tap_shaping(distance, guidance, upright, config) * np.where(guidance.phase == 2, 1.0, earned)
         bonus = np.select([taps == 1, taps == 2], [config.tap, config.second_tap], 0.0) * earned
         return Progress(
             reward=np.where(far, walking, rearing) + bonus - cost, tracking=tracking, fallen=(torso < -0.1) | (pelvis < 0.1)
