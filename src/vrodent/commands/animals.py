@@ -19,7 +19,8 @@ class Animal:
     Attributes:
         name: letters, digits, `.`, `_`, `-`: it becomes part of file names.
         agent: what acts.
-        lineage: JSON text on where it comes from; `steps` counts its training in control steps.
+        lineage: JSON text on where it comes from; `steps` counts its training in control steps, `skills` the networks copied from
+            teachers that move its limbs.
     """
 
     name: str
@@ -45,6 +46,7 @@ def find_animal(word: str, seed: int = 0) -> Animal:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", checkpoint.path.name).lstrip(".-_") or "agent"
     lineage = json.loads(checkpoint.lineage_json())
     lineage["steps"] = sum(stage.steps for stage in checkpoint.lineage)
+    lineage["skills"] = len(checkpoint.agent.config.skill_widths)
     lineage["sha256_of_config"] = (checkpoint.path / "COMPLETE").read_text().strip()
     return Animal(name=name, agent=checkpoint.agent, lineage=json.dumps(lineage))
 

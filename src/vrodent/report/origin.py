@@ -66,4 +66,16 @@ def _judge(lineage: dict[str, Any]) -> tuple[bool | None, str]:
     return True, (
         f"This network was trained for {count} {_COUNTED[key]}. How well it does each task stands beside the task’s video: judge every "
         "figure by that first. One network is one animal: intervals here are over its trials, and say nothing of other networks."
+    ) + _limbs(lineage)
+
+
+def _limbs(lineage: dict[str, Any]) -> str:
+    """What else is to be known of an agent whose policy does not move its actuators."""
+    skills = lineage.get("skills", 0)
+    if not isinstance(skills, int) or skills < 1:
+        return ""
+    return (
+        f" Its limbs are moved by {skills} skills, small networks copied from teachers, whose units are not among those recorded: the last "
+        "policy layer says which of them acts and what it is told. So the finding of the paper that policy layers reflect fast movement is "
+        "not put to a fair test here: how a limb moves in detail is in the skills."
     )
