@@ -102,6 +102,18 @@ def test_an_unroll_is_the_one_that_the_actor_on_the_cpu_makes(agent: Agent, case
     assert device.drain() == []
 
 
+def test_an_agent_that_commands_skills_acts_and_remembers_what_it_felt_as_on_the_cpu(small_config) -> None:
+    """Over three unrolls and the ends of episodes between; what was felt a step ago is part of the memory that unrolls begin with."""
+    agent, lengths = Agent(replace(small_config(), skill_widths=(6, 4)), seed=3), [[3, 4, 99], [7, 99]]
+    acting = ActorConfig(task=1, unroll_length=6, seed=5)
+    cpu = ActorRun(acting, agent, Scripted(lengths, terminates=True))  # pyright: ignore
+    device = DeviceActorRun(acting, agent, OnDevice(lengths, terminates=True))  # pyright: ignore
+    for unroll in range(3):
+        expected, got = cpu.collect(agent), device.collect(agent)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, expected)
+        assert (np.asarray(got.memory.felt)[:, -1] == float(unroll > 0)).all()
+
+
 def test_a_driven_unroll_holds_actions_of_the_teachers_likelihood(agent: Agent) -> None:
     run = DeviceActorRun(ActorConfig(task=0, unroll_length=25, seed=5), agent, OnDevice([[99], [99]], False), Constant())  # pyright: ignore
     unroll = run.collect(agent, 1.0)
