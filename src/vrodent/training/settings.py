@@ -101,7 +101,7 @@ class TrainConfig:
         deterministic: actors and learner take turns in one thread, and a resumed run equals one that was never stopped, to the last bit.
             Otherwise actors run beside the learner, and a resumed run starts its episodes anew.
         burst_updates: updates that the learner makes one after another while the actors of this process pause; 1 lets both run at the
-            same time. On few cores each then slows the other down by more than its share, and bursts of some 40 take less time.
+            same time. On few cores each then slows the other down; 40 is a burst of some ten seconds.
         publish_updates: updates after which the actors get the learner's agent.
         seed: of everything.
         checkpoint_seconds: at most so long between checkpoints.
