@@ -65,6 +65,32 @@ def test_a_skill_asked_for_alone_acts_alone_and_others_mix_in_by_their_share(ski
     np.testing.assert_allclose(mixed, 0.75 * alone[0] + 0.25 * alone[1], atol=1e-5)
 
 
+def test_the_more_decided_an_agent_is_the_less_do_skills_mix(skilled):
+    """Asked for as three to one, with a sharpness of 3: 27 to one."""
+    decided = _of(dataclasses.replace(SKILLED, skill_sharpness=3.0), skilled)
+    felt, before = _felt()
+    alone = [_done(decided, felt, before, asked, skilled.stance) for asked in ((50.0, -50.0), (-50.0, 50.0))]
+    mixed = _done(decided, felt, before, (np.log(3.0), 0.0), skilled.stance)
+    np.testing.assert_allclose(mixed, (27.0 * alone[0] + alone[1]) / 28.0, atol=1e-5)
+
+
+def test_a_direction_is_told_with_a_length_of_one_unless_there_is_none(skilled):
+    """Whatever its length; and slopes stay finite where it has none. Single precision, an order apart: 1e-5."""
+    directed = _of(dataclasses.replace(SKILLED, told_direction=(0, 2)), skilled)
+    felt, before = _felt()
+
+    def act(motor: Motor, *told: float) -> np.ndarray:
+        return np.asarray(motor(felt, before, jnp.asarray([50.0, -50.0, *told]), skilled.stance)[0])
+
+    exact = act(skilled.motor, 0.6, -0.8, 0.4)
+    for length in (0.1, 1.0, 3.0):
+        np.testing.assert_allclose(act(directed, 0.6 * length, -0.8 * length, 0.4), exact, atol=1e-5)
+    assert np.abs(act(skilled.motor, 0.06, -0.08, 0.4) - exact).max() > 0.01
+    assert np.abs(act(directed, -0.6, -0.8, 0.4) - exact).max() > 0.01
+    slope = jax.grad(lambda told: jnp.sum(directed(felt, before, jnp.concatenate([jnp.zeros(2), told]), skilled.stance)[0]))(jnp.zeros(3))
+    assert np.isfinite(slope).all()
+
+
 def test_a_skill_by_hand(skilled):
     """The first skill, all its inputs computed number by number with NumPy."""
     motor, (felt, before), stance = skilled.motor, _felt(), np.asarray(skilled.stance)
@@ -84,8 +110,7 @@ def test_a_skill_by_hand(skilled):
 
 def test_a_case_that_is_told_inexactly_is_told_and_all_else_stays_as_it_is(skilled):
     """Shares of a case that is told 0.7 more than the other differ from ones and zeros by exp(-12 * 0.7), 2e-4; slopes are of order one."""
-    config = dataclasses.replace(SKILLED, told_cases=(1, 3))
-    decided = jax.tree.unflatten(jax.tree.structure(Agent(config).motor), jax.tree.leaves(skilled.motor))
+    decided = _of(dataclasses.replace(SKILLED, told_cases=(1, 3)), skilled)
     felt, before = _felt()
 
     def act(motor: Motor, *told: float) -> np.ndarray:
@@ -125,8 +150,9 @@ def test_skills_are_never_learned_but_what_commands_them_is(skilled, observation
 
 def test_a_config_from_before_there_were_skills_is_of_an_agent_without():
     fields = json.loads(SMALL.to_json())
-    for name in ("skill_widths", "told_size", "told_cases", "body_size", "num_estimates"):
+    for name in set(fields) & {"skill_sharpness", "tapping_skill", "body_size", "num_estimates"} | {n for n in fields if n[:4] == "told"}:
         del fields[name]
+    del fields["skill_widths"]
     assert AgentConfig.from_dict(fields) == SMALL
     assert AgentConfig.from_json(SKILLED.to_json()) == SKILLED
     assert SMALL.with_skills_of(SKILLED) == SKILLED and SKILLED.with_skills_of(SMALL).skill_widths == ()
@@ -135,7 +161,8 @@ def test_a_config_from_before_there_were_skills_is_of_an_agent_without():
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"skill_widths": (4, 0)}, "skill_widths"), ({"body_size": 6}, "must hold proprioception's 7"), ({"told_size": 0}, "told_size"),
-     ({"num_estimates": 10}, "num_estimates 10"), ({"told_cases": (2, 4)}, "a part of the 3 numbers told")],
+     ({"num_estimates": 10}, "num_estimates 10"), ({"told_cases": (2, 4)}, "told_cases must be a part of the 3 numbers told"),
+     ({"told_direction": (-1, 1)}, "told_direction must be a part"), ({"skill_sharpness": 0.0}, "skill_sharpness must be positive")],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
@@ -145,6 +172,12 @@ def test_sizes_that_do_not_fit_are_refused(change, message):
 def test_an_agent_without_skills_is_none_the_wiser(agent):
     assert agent.motor is None and agent.initial_memory(2).felt == ()
     assert agent.mean_head.weight.shape == (10, 5)
+
+
+def _of(config: AgentConfig, agent: Agent) -> Motor:
+    """The agent's motor as another config has it."""
+    motor: Motor = jax.tree.unflatten(jax.tree.structure(Agent(config).motor), jax.tree.leaves(agent.motor))
+    return motor
 
 
 def _felt() -> tuple[jax.Array, jax.Array]:

@@ -10,7 +10,11 @@ from typing import Any
 IMAGE_SIZE = 64
 """Pixels along each side of the rat's camera image, which has 3 colours of 8 bits."""
 
-_OF_SKILLS = ("skill_widths", "told_size", "told_cases", "body_size", "num_estimates")  # no checkpoint had them before there were skills
+# No checkpoint had them before there were skills.
+_OF_SKILLS = (
+    "skill_widths", "skill_sharpness", "tapping_skill", "told_size", "told_cases", "told_direction", "told_target", "body_size",
+    "num_estimates",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +43,15 @@ class AgentConfig:
         min_std, max_std, initial_std: bounds and first value of the standard deviation of an action, in units of action.
         skill_widths: units of each skill that the policy commands, see `vrodent.agent.motor`; empty for the paper's policy, which moves
             every actuator itself.
+        skill_sharpness: how decidedly: a skill's share is the softmax of this times how strongly it is asked for. At 1, asked for two as
+            three to one, a body does what neither would do.
+        tapping_skill: number of the one that taps an orb, if what it is told beside the orb's place is to be reckoned from that, see
+            `vrodent.agent.tapping`; -1 if all is foretold.
         told_size: numbers that a skill is told.
         told_cases: first, and one after the last, of those that say by a one among zeros which of several cases it is. Skills get them
             rounded, see `vrodent.agent.motor`; of none if both are alike.
+        told_direction: likewise, of those that are a direction. Skills get it with a length of 1.
+        told_target: first of the eight that tell of an orb, of which all but the three of its place are reckoned.
         body_size: numbers that a skill knows of its body: all of proprioception first.
         num_estimates: how many of them are estimated.
     """
@@ -65,8 +75,12 @@ class AgentConfig:
     max_std: float = 1.0
     initial_std: float = 0.3
     skill_widths: tuple[int, ...] = ()
+    skill_sharpness: float = 1.0
+    tapping_skill: int = -1
     told_size: int = 54
     told_cases: tuple[int, int] = (0, 0)
+    told_direction: tuple[int, int] = (0, 0)
+    told_target: int = 0
     body_size: int = 167
     num_estimates: int = 14
 
@@ -105,8 +119,17 @@ class AgentConfig:
 
     def _check_skills(self) -> None:
         _positive("told_size", self.told_size)
-        if not 0 <= self.told_cases[0] <= self.told_cases[1] <= self.told_size:
-            raise ValueError(f"AgentConfig.told_cases must be a part of the {self.told_size} numbers told, not {self.told_cases!r}")
+        for name in ("told_cases", "told_direction"):
+            part = getattr(self, name)
+            if not 0 <= part[0] <= part[1] <= self.told_size:
+                raise ValueError(f"AgentConfig.{name} must be a part of the {self.told_size} numbers told, not {part!r}")
+        count = len(self.skill_widths)
+        if not -1 <= self.tapping_skill < count:
+            raise ValueError(f"AgentConfig.tapping_skill must be one of the {count} skills, or -1, not {self.tapping_skill!r}")
+        if self.tapping_skill >= 0 and not 0 <= self.told_target <= self.told_size - 8:
+            raise ValueError(f"AgentConfig.told_target {self.told_target!r} must be followed by 7 of the {self.told_size} numbers told")
+        if not self.skill_sharpness > 0.0:
+            raise ValueError(f"AgentConfig.skill_sharpness must be positive, not {self.skill_sharpness!r}")
         if self.body_size < self.proprioception_size or not 1 <= self.num_estimates <= self.body_size:
             raise ValueError(
                 f"AgentConfig.body_size {self.body_size} must hold proprioception's {self.proprioception_size} values, and num_estimates "

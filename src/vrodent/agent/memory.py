@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vrodent.agent.config import AgentConfig
+from vrodent.agent.tapping import initial_clock
 
 
 class LSTMMemory(NamedTuple):
@@ -26,11 +27,13 @@ class Memory(NamedTuple):
         policy: of each policy LSTM.
         felt: (world, 159), the proprioception of the step before and 1, for an agent that commands skills: it has no units, and follows
             from what was sensed. Empty for others.
+        clock: (world, 2), see `vrodent.agent.tapping`, likewise without units. Empty for agents without one.
     """
 
     core: LSTMMemory
     policy: tuple[LSTMMemory, ...]
     felt: jax.Array | tuple[()] = ()
+    clock: jax.Array | tuple[()] = ()
 
     def layer(self, name: str) -> LSTMMemory:
         """The memory of the layer called `core`, `policy0`, ...
@@ -47,7 +50,7 @@ class Memory(NamedTuple):
         """A copy with the memory of one layer replaced; layer 0 is the core, layer 1 is `policy0`."""
         layers = [self.core, *self.policy]
         layers[index] = memory
-        return Memory(layers[0], tuple(layers[1:]), self.felt)
+        return self._replace(core=layers[0], policy=tuple(layers[1:]))
 
 
 def layer_names(config: AgentConfig) -> tuple[str, ...]:
@@ -74,7 +77,8 @@ def initial_memory(config: AgentConfig, num_worlds: int) -> Memory:
         return LSTMMemory(*(jnp.asarray(np.zeros((num_worlds, size), np.float32)) for _ in range(2)))
 
     felt = jnp.asarray(np.zeros((num_worlds, config.proprioception_size + 1), np.float32)) if config.skill_widths else ()
-    return Memory(zeros(config.core_size), tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers)), felt)
+    clock = initial_clock(num_worlds) if config.tapping_skill >= 0 else ()
+    return Memory(zeros(config.core_size), tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers)), felt, clock)
 
 
 def forget(memory: Memory, reset: jax.Array) -> Memory:

@@ -1,6 +1,6 @@
 """A motor system: skills that were learned before, and which the policy commands instead of moving every actuator itself.
 
-    last policy LSTM -> command: which skill, and what it is told
+    last policy LSTM -> command: which skill, and what it is told, of which some is reckoned from the rest (`vrodent.agent.tapping`)
     proprioception, now and a step ago -> estimates of what the skills were given beside it
     skills(proprioception, estimates, last control, command) -> mean action of each; the mean of the policy is their mixture
 
@@ -20,12 +20,14 @@ import numpy as np
 
 from vrodent.agent.config import AgentConfig
 from vrodent.agent.layers import Linear, NormedLayer
+from vrodent.agent.tapping import TapClock
 
 _WIDTH = 256  # of the estimator's hidden layers
 _CLIP = 8.0  # standard deviations, of a skill's inputs, as its teacher had them
 _EPSILON = 1e-5  # of its layer norm, likewise
 # Logits per unit of a case that is told: told 0.75 and 0.25, a skill gets 0.998 and 0.002.
 _SHARPNESS = 12.0
+_SHORT = 1e-2  # length of a direction, below which none is told
 
 
 class Command(NamedTuple):
@@ -96,6 +98,10 @@ class Motor(eqx.Module):
         decay: part of an activation that is left after a control step; by it the last control follows from two activations.
         cases: which of what is told are cases, see `AgentConfig.told_cases`. Their teachers only ever met zeros and ones of them, one case
             often so rarely that in units of its deviation a foretold 0.02 is another world than 0.
+        direction: which of it is a direction, see `AgentConfig.told_direction`. Who cannot decide between two foretells their mean, which
+            is shorter than any that a teacher met: told to turn left with a length of 0.8 and, by a quarter, to rear, a rat stood still.
+        sharpness: see `AgentConfig.skill_sharpness`.
+        clock: reckons what the skill that taps is told beside the orb's place; None where that is foretold.
     """
 
     skills: tuple[Skill, ...]
@@ -107,10 +113,13 @@ class Motor(eqx.Module):
     height: jax.Array
     activation: jax.Array
     decay: jax.Array
+    clock: TapClock | None
     cases: tuple[int, int] = eqx.field(static=True)
+    direction: tuple[int, int] = eqx.field(static=True)
+    sharpness: float = eqx.field(static=True)
 
     def __init__(self, config: AgentConfig, rng: np.random.Generator) -> None:
-        self.cases = config.told_cases
+        self.cases, self.direction, self.sharpness = config.told_cases, config.told_direction, config.skill_sharpness
         senses = config.proprioception_size
         self.skills = tuple(Skill(config, width, rng) for width in config.skill_widths)
         self.hidden = NormedLayer(2 * senses + 1, _WIDTH, rng), NormedLayer(_WIDTH, _WIDTH, rng)
@@ -119,8 +128,11 @@ class Motor(eqx.Module):
         self.estimated = config.body_size - config.num_estimates + jnp.arange(config.num_estimates)
         self.height, self.activation = jnp.zeros((), int), jnp.arange(config.action_size)
         self.decay = jnp.asarray(0.0)
+        self.clock = TapClock(config.tapping_skill, config.told_target) if config.tapping_skill >= 0 else None
 
-    def __call__(self, felt: jax.Array, before: jax.Array, given: jax.Array, stance: jax.Array) -> tuple[jax.Array, Command]:
+    def __call__(
+        self, felt: jax.Array, before: jax.Array, given: jax.Array, stance: jax.Array, reckoned: jax.Array | tuple[()] = ()
+    ) -> tuple[jax.Array, Command]:
         """What the skills do.
 
         Args:
@@ -128,6 +140,7 @@ class Motor(eqx.Module):
             before: (..., 159), that of the step before and 1; zeros where no step was before.
             given: (..., skills + told), how strongly each skill is asked for (logits), and what all are told.
             stance: (38,), the control on which actions are centred.
+            reckoned: (..., 5), of `tick` or `tick_along`, told in place of what is given; empty without a clock.
 
         Returns:
             control around the stance (..., 38), and what was commanded.
@@ -142,8 +155,9 @@ class Motor(eqx.Module):
         deflection = known * (jnp.clip(rise / (1.0 - self.decay), -1.0, 1.0) - stance)
         command = Command(estimates, given[..., : len(self.skills)], given[..., len(self.skills) :])
         height = body[..., self.height]
-        share = jax.nn.softmax(command.asked, axis=-1)
-        told = self._rounded(command.told)
+        share, told = self._shares(command.asked), self._rounded(self._directed(command.told))
+        if self.clock is not None and not isinstance(reckoned, tuple):
+            told = told.at[..., self.clock.reckoned].set(reckoned)
         acts = jnp.stack([skill(body, deflection, told, height) for skill in self.skills], axis=-1)
         return jnp.sum(acts * share[..., None, :], axis=-1), command
 
@@ -154,9 +168,53 @@ class Motor(eqx.Module):
             return told
         return told.at[..., first:end].set(jax.nn.softmax(_SHARPNESS * told[..., first:end], axis=-1))
 
+    def tick(
+        self, felt: jax.Array, given: jax.Array, remembered: jax.Array | tuple[()]
+    ) -> tuple[jax.Array | tuple[()], jax.Array | tuple[()]]:
+        """A control step of the clock: its memory (..., 2), now and a step ago, and what is reckoned, (..., 5); empty without a clock."""
+        if self.clock is None or isinstance(remembered, tuple):
+            return remembered, ()
+        return self.clock.tick(remembered, *self._tapping(felt, given))
+
+    def tick_along(
+        self, felt: jax.Array, given: jax.Array, remembered: jax.Array | tuple[()], reset: jax.Array
+    ) -> tuple[jax.Array | tuple[()], jax.Array | tuple[()]]:
+        """`tick` for (time, world, ...) arrays, its memory zeroed before a step where `reset` (time, world) is true."""
+        clock = self.clock
+        if clock is None or isinstance(remembered, tuple):
+            return remembered, ()
+
+        def tick(memory: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+            return clock.tick(jnp.where(row[2][:, None], 0.0, memory), row[0], row[1])
+
+        return jax.lax.scan(tick, remembered, (*self._tapping(felt, given), reset))
+
+    def _tapping(self, felt: jax.Array, given: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(...,) m from a palm to where the orb is told to be; (...,) bool, whether the skill that taps has the rat."""
+        assert self.clock is not None
+        asked, told = given[..., : len(self.skills)], given[..., len(self.skills) :]
+        return self.clock.distance(felt, told), self._shares(asked)[..., self.clock.skill] > 0.5
+
+    def _shares(self, asked: jax.Array) -> jax.Array:
+        return jax.nn.softmax(self.sharpness * asked, axis=-1)
+
+    def _directed(self, told: jax.Array) -> jax.Array:
+        """What is told, its direction of length 1."""
+        first, end = self.direction
+        if first == end:
+            return told
+        squared = jnp.sum(told[..., first:end] ** 2, axis=-1, keepdims=True)
+        return told.at[..., first:end].multiply(jax.lax.rsqrt(jnp.maximum(squared, _SHORT**2)))
+
     def _scaled(self, felt: jax.Array) -> jax.Array:
         scaled = felt * self.gain
         return jnp.where(self.bounded > 0.0, jnp.tanh(scaled), scaled)
+
+    @property
+    def heeded(self) -> jax.Array:
+        """(skills, told): 1 for what a skill heeds of what the policy tells it."""
+        heeded = jnp.stack([skill.keep for skill in self.skills])
+        return heeded if self.clock is None else heeded.at[:, self.clock.reckoned].set(0.0)
 
     @property
     def _body_size(self) -> int:

@@ -152,9 +152,12 @@ class Agent(eqx.Module):
             memory = self._update(i + 1, layer, x, memory, perturbation)
             x = self._policy_input(memory.policy[i].h, entry)
         felt = observation["proprioception"]
-        mean, log_std, _ = self._heads(memory.policy[-1].h, felt, memory.felt)
-        if self.motor is not None:
-            memory = memory._replace(felt=_marked(felt))
+        given, log_std = self._heads(memory.policy[-1].h)
+        mean = given
+        if self.motor is not None and not isinstance(memory.felt, tuple):
+            clock, reckoned = self.motor.tick(felt, given, memory.clock)
+            mean = self._moved(self.motor, felt, memory.felt, given, reckoned)[0]
+            memory = memory._replace(felt=_marked(felt), clock=clock)
         action = mean if key is None else gaussian.sample(mean, log_std, key)
         return ActorOutput(action, gaussian.log_prob(action, mean, log_std), mean, log_std, value), memory
 
@@ -180,10 +183,13 @@ class Agent(eqx.Module):
             policy.append(last)
             x = self._policy_input(h, entry)
         felt = observation["proprioception"]
-        before = () if isinstance(memory.felt, tuple) else _shifted(felt, memory.felt, reset)
-        mean, log_std, command = self._heads(h, felt, before)
-        after = Memory(core, tuple(policy), memory.felt if self.motor is None else _marked(felt[-1]))
-        return UnrollOutput(mean, log_std, value, core_h, command), after
+        given, log_std = self._heads(h)
+        after = Memory(core, tuple(policy), memory.felt, memory.clock)
+        if self.motor is None or isinstance(memory.felt, tuple):
+            return UnrollOutput(given, log_std, value, core_h), after
+        clock, reckoned = self.motor.tick_along(felt, given, memory.clock, reset)
+        mean, command = self._moved(self.motor, felt, _shifted(felt, memory.felt, reset), given, reckoned)
+        return UnrollOutput(mean, log_std, value, core_h, command), after._replace(felt=_marked(felt[-1]), clock=clock)
 
     def drives(self, observation: Observation, memory: Memory) -> tuple[jax.Array, ...]:
         """What its input and bias contribute to the gates of each LSTM in one control step, core first.
@@ -213,14 +219,16 @@ class Agent(eqx.Module):
     def _policy_input(self, below: jax.Array, entry: jax.Array) -> jax.Array:
         return jnp.concatenate([below, entry], axis=-1) if self.config.skip else below
 
-    def _heads(
-        self, policy: jax.Array, felt: jax.Array, before: jax.Array | tuple[()]
-    ) -> tuple[jax.Array, jax.Array, Command | None]:
-        given, log_std = self.mean_head(policy), _bounded_log_std(self.log_std_head(policy), self.config)
-        if self.motor is None or isinstance(before, tuple):
-            return given, log_std, None
-        deflection, command = self.motor(felt, before, given, self.stance)
-        return deflection / self.config.action_scale, log_std, command
+    def _heads(self, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What the last policy layer (..., units) gives: actions or a command, and the log standard deviation of actions."""
+        return self.mean_head(policy), _bounded_log_std(self.log_std_head(policy), self.config)
+
+    def _moved(
+        self, motor: Motor, felt: jax.Array, before: jax.Array, given: jax.Array, reckoned: jax.Array | tuple[()]
+    ) -> tuple[jax.Array, Command]:
+        """The mean action that a command makes, and the command."""
+        deflection, command = motor(felt, before, given, self.stance, reckoned)
+        return deflection / self.config.action_scale, command
 
     def _update(self, index: int, layer: LSTM, x: jax.Array, memory: Memory, perturbation: Perturbation | None) -> Memory:
         before = (memory.core, *memory.policy)[index]

@@ -270,7 +270,7 @@ def _command(
     """The loss of commanding skills, weighted, and the distance (task,) of what they are told from what their teachers were."""
     if output.command is None or motor is None or not rows.unroll.hint.shape[-1]:
         return jnp.zeros(()), jnp.full_like(rows.statistics.mean, jnp.nan)
-    heeded = jnp.stack([skill.keep for skill in motor.skills]) * (1.0 + (0.0 if stakes is None else stakes))
+    heeded = motor.heeded * (1.0 + (0.0 if stakes is None else stakes))
     error, told = command_error(jax.tree.map(lambda x: x[:-1], output.command), rows.unroll.hint, heeded)
     return config.command_weight * _mean(error, rows.stressed(config)), jnp.sqrt(rows.by_task(told))
 

@@ -21,7 +21,7 @@ from vrodent.body import add_rat, arena_spec, standing_ctrl
 from vrodent.training import progress
 from vrodent.training.checkpoint import Checkpoint, check_architecture, load_checkpoint
 from vrodent.training.cluster import Cluster, ClusterConfig
-from vrodent.training.collection import Teacher
+from vrodent.training.collection import StrikingTeacher, Teacher
 from vrodent.training.fleet import Fleet, seconds_per_step
 from vrodent.training.learner import UpdateReport, copy_of, initial_learned, make_update, set_normaliser
 from vrodent.training.lineage import Stage
@@ -32,6 +32,7 @@ from vrodent.training.settings import TrainConfig, allot
 from vrodent.training.sharding import learner_mesh
 from vrodent.training.teachers.network import Teacher as SkillTeacher
 from vrodent.training.teachers.skills import Role, stakes, with_skills
+from vrodent.training.teachers.strikes import STRIKE
 
 Evaluate = Callable[[Agent, int], Mapping[str, float]]
 """Agent and update in, a number per task out, such as its mean return in reference physics on held-out seeds."""
@@ -126,7 +127,9 @@ def _beginning(config: TrainConfig, options: _Options) -> tuple[TrainConfig, Che
         agent = origin.agent
         check_architecture(origin.path, agent.config, config.agent.with_skills_of(agent.config))
     if options.skills:
-        agent = with_skills(agent, options.skills, config.seed)
+        told = (options.teachers or {}).get("two_tap")
+        strike = told.strike if isinstance(told, StrikingTeacher) else 0.0
+        agent = with_skills(agent, options.skills, config.seed, strike or STRIKE)
     return replace(config, agent=agent.config), origin, agent
 
 

@@ -15,10 +15,11 @@ from vrodent.task import TASK_NAMES, Task
 from vrodent.task.two_tap import TAPPED, TOO_SOON, WAITING, TwoTap
 from vrodent.training.collection import task_for
 from vrodent.training.snapshot import restore, snapshot
-from vrodent.training.teachers.guidance import hand_distance
+from vrodent.training.teachers.guidance import hand_distance, pose
 from vrodent.training.teachers.guides import TwoTapGuide
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
+from vrodent.training.teachers.skills import Role
 from vrodent.training.teachers.strikes import StruckTwoTap, told_of
 from vrodent.training.teachers.task_teacher import approaching_teacher, task_teachers
 
@@ -127,6 +128,48 @@ def test_once_a_second_tap_would_be_late_a_strike_is_forgotten():
     assert told[46] == (TAPPED, 0.94) and told[47][0] == WAITING
 
 
+def test_an_orb_was_last_seen_when_it_was_last_ahead_and_neither_overhead_nor_too_far():
+    """Put about a standing rat by bearing and distance, for a step each; seen at 0.5 rad to either side, 0.3 and 2.8 m off."""
+    env, stand = _standing(0.5)
+    places = [(0.5, 0.3), (-0.5, 2.8), (0.7, 1.0), (-0.7, 1.0), (3.1, 1.0), (0.0, 0.15), (0.0, 3.2), (0.3, 1.0)]
+    seen = []
+    for bearing, distance in places:
+        at = pose(env.physics.fields, env.index)
+        angle = at.yaw[0] + bearing
+        env.arenas.targets[0, 0, :2] = at.position[0, :2] + distance * np.array([np.cos(angle), np.sin(angle)])
+        env.step(stand)
+        seen.append(env.progress.seen_time[0] == env.physics.fields.time[0])
+    assert seen == [True, True, False, False, False, False, False, True]
+    env.step(stand)
+    env.reset()
+    np.testing.assert_array_equal(env.progress.seen_time, 0.0)
+
+
+def test_an_orb_overhead_that_was_not_seen_for_long_is_lost_and_looked_for():
+    """Above a rat that stands: told to walk in ever wider circles after 6 s without a strike; once it is ahead, to go to it."""
+    env, stand = _standing(0.5)
+    walker, tapper = (Teacher(jax.random.key(i), TeacherConfig(observation_size=OBSERVATION_SIZE, actor_width=8)) for i in range(2))
+    guide, teacher = TwoTapGuide(speed=0.4, sight=0.6), approaching_teacher(walker, tapper, 0.4, strike=0.045)
+    at = pose(env.physics.fields, env.index)
+    env.arenas.targets[0, 0] = at.position[0] + [0.0, 0.05, 0.15]
+    for seconds, lost, turn in ((5.9, False, None), (6.1, True, 1.2 - 0.12 * 3.6), (12.0, True, 0.35)):
+        env.progress = env.progress._replace(seen_time=env.physics.fields.time - seconds)
+        told, yaw = guide.guide(env), pose(env.physics.fields, env.index).yaw
+        assert guide.lost(env) == [lost] and told.speed == [0.4 if lost else 0.0]
+        assert teacher.roles(teacher.observe(env)) == [int(Role.WALK if lost else Role.TAP)]
+        if turn is not None:
+            np.testing.assert_allclose(told.heading - yaw, turn, atol=1e-6)
+    assert TwoTapGuide(speed=0.4).guide(env).speed == [0.0]  # who sees all around has lost nothing
+    struck = env.progress._replace(strike_time=env.physics.fields.time - 0.5)
+    env.progress = struck
+    assert guide.lost(env) == [False]
+    env.progress = struck._replace(strike_time=struck.strike_time - 1.0)
+    env.arenas.targets[0, 0, :2] = at.position[0, :2] + 0.5 * np.array([np.cos(at.yaw[0]), np.sin(at.yaw[0])])
+    env.step(stand)
+    assert guide.lost(env) == [False]
+    np.testing.assert_allclose(guide.guide(env).heading, pose(env.physics.fields, env.index).yaw, atol=0.02)
+
+
 def test_strikes_go_on_after_a_resume():
     env, stand = _standing(0.036, worlds=2)
     for _ in range(14):
@@ -140,6 +183,7 @@ def test_strikes_go_on_after_a_resume():
             one.step(stand)
         np.testing.assert_array_equal(again.progress.strike_time, env.progress.strike_time)
         np.testing.assert_array_equal(again.progress.near_time, env.progress.near_time)
+        np.testing.assert_array_equal(again.progress.seen_time, env.progress.seen_time)
     assert (env.progress.strike_time > 2.0).all()
 
 

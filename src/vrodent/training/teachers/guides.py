@@ -19,7 +19,10 @@ from vrodent.training.teachers.strikes import StruckProgress, struck_since
 _SLOWEST = 0.3  # m/s, of a walk
 _PIT = -0.15  # m, height told for a gap: as deep as the scan tells
 _WHISKERS = 0.25  # m from the torso, nearer than which the rat knows where the orb is
-_SEARCH = 1.2  # rad to the left of where it faces, whither it turns to look for an orb
+_SEARCH, _LEAST = 1.2, 0.35  # rad to the left of where it faces, whither it turns to look for an orb: 3 rad/s; and a circle a metre wide
+_ROUND = 2.5  # s to look around once
+_WIDENING = 0.12  # rad/s by which it turns less and less from then on
+_LOST = 6.0  # s after which it has forgotten where an orb is; who sees one and rears taps it in less
 _SIGHT = 0.025  # m, half the length over which a gap's share is told
 
 
@@ -232,7 +235,9 @@ class TwoTapGuide:
         near: m in the plane, nearer than which the rat stands and rears.
         sight: rad to either side within which the rat's eye, of 80 degrees, sees the orb. Farther aside than that and farther off than its
             whiskers, the orb is looked for by turning left: a student cannot learn to turn at once to what it does not see, and when
-            taught to it learned to walk about aimlessly.
+            taught to it learned to walk about aimlessly. Where it is remembered when the orb was last in sight, it is looked for in
+            circles that widen; and one not tapped and not in sight for 6 s is lost, and looked for though it were above the rat's head.
+            Students taught to rear there nevertheless stood under orbs that they had forgotten for half of a trial.
     """
 
     speed: float = 0.4
@@ -249,18 +254,38 @@ class TwoTapGuide:
         offset = (orb - at.position)[:, :2]
         distance, bearing = np.linalg.norm(offset, axis=1), np.arctan2(offset[:, 1], offset[:, 0])
         aside = np.abs(np.angle(np.exp(1j * (bearing - at.yaw)))) > self.sight
-        heading = np.where(aside & (distance > _WHISKERS), at.yaw + _SEARCH, bearing)
+        lost = self.lost(env)
+        sought = lost | (aside & (distance > _WHISKERS))
+        heading = np.where(sought, at.yaw + _search(env), bearing)
         phase = np.minimum(progress.phase, CORRECT)
         since = time - np.where(phase == TAPPED, progress.first_time, progress.last_time)
         if isinstance(progress, StruckProgress):
             struck, strike = struck_since(progress, time)
             phase = np.where(struck, TAPPED, WAITING)
             since = np.where(struck, strike, since)
-        return Guidance(heading, np.where(distance > self.near, self.speed, 0.0), orb, phase, since)
+        return Guidance(heading, np.where((distance > self.near) | lost, self.speed, 0.0), orb, phase, since)
+
+    def lost(self, env: CpuSimulation) -> np.ndarray:
+        """(world,) bool: the rat has not seen the orb for so long that it cannot know where it is; never where that is not remembered."""
+        progress, time = env.progress, np.asarray(env.physics.fields.time)
+        if not isinstance(progress, StruckProgress) or self.sight >= np.pi:
+            return np.zeros(env.num_worlds, bool)
+        return ~struck_since(progress, time)[0] & (progress.phase == WAITING) & (_unseen(env) > _LOST)
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Level."""
         return np.zeros(points.shape[:2])
+
+
+def _unseen(env: CpuSimulation) -> np.ndarray:
+    """(world,) s since the orb was last in sight; 0 where that is not remembered."""
+    time = np.asarray(env.physics.fields.time)
+    return time - env.progress.seen_time if isinstance(env.progress, StruckProgress) else np.zeros_like(time)
+
+
+def _search(env: CpuSimulation) -> np.ndarray:
+    """(world,) rad to the left, whither to look for an orb."""
+    return np.clip(_SEARCH - _WIDENING * (_unseen(env) - _ROUND), _LEAST, _SEARCH)
 
 
 class HeldCommands:

@@ -4,6 +4,8 @@ A touch of the orb cannot be felt, and is out of sight; a student knows no more 
 so that it cannot tell a touch from a miss by a centimetre. A teacher that lets go only once the orb has been touched asks it for what it
 cannot do. One that is told of *strikes* lets go as well where a palm has been close for some tenths of a second, and comes again 0.8 s
 later, touched or not: a rhythm, which a rat can keep without knowing. What is judged stays as it is: touches.
+
+Nor can it know where an orb is that it has not seen for long, though it were right above it: that, too, is remembered.
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ from vrodent.task.two_tap import TwoTap
 
 _NEVER = -10.0  # s
 # Both lie between multiples of 0.02 s, the control step, so that rounding decides nothing.
-_DWELL = 0.19  # s for which a palm is close before it has struck an orb that it does not touch; if it goes on to it, it is there by then
+DWELL = 0.19  # s for which a palm is close before it has struck an orb that it does not touch; if it goes on to it, it is there by then
 # s after a strike for which a second tap is asked for, and no other strike but a touch told of: until the time for a second tap is over
-_REFRACTORY = 0.95
+REFRACTORY = 0.95
+STRIKE, TOUCH = 0.04, 0.036  # m from a palm to the orb's centre: how near one that strikes comes, as a rule; and where it touches
+_UNDER, _FAR = 0.2, 3.0  # m in the plane: an orb nearer is above the picture, one farther less than a pixel of it
+_ASIDE = 0.825  # cosine, in the plane, of 0.6 rad: an orb farther to a side is not in the picture, 80 degrees wide
 
 
 class StruckProgress(NamedTuple):
-    """`TwoTapProgress` and two things more, each (world,): near_time, s, since when a palm has been close to the orb, or in the future; and
-    strike_time, s, of the last strike."""
+    """`TwoTapProgress` and three things more, each (world,): near_time, s, since when a palm has been close to the orb, or in the future;
+    strike_time, s, of the last strike; and seen_time, s, when the orb, or the one before it, was last in sight."""
 
     orb: Any
     phase: Any
@@ -40,6 +45,7 @@ class StruckProgress(NamedTuple):
     taps: Any
     near_time: Any
     strike_time: Any
+    seen_time: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +63,9 @@ class StruckTwoTap(TwoTap):
         check_strike(self.strike)
 
     def start(self, arenas: Arenas, xp: ModuleType) -> Any:
-        """No strike yet."""
+        """No strike yet, and nothing seen."""
         never = xp.full(arenas.qpos.shape[0], _NEVER)
-        return StruckProgress(*super().start(arenas, xp), near_time=-never, strike_time=never)
+        return StruckProgress(*super().start(arenas, xp), near_time=-never, strike_time=never, seen_time=xp.zeros_like(never))
 
     def before_step(self, progress: Any, arenas: Arenas, xp: ModuleType) -> tuple[Any, Any]:
         """A new orb has not been struck."""
@@ -74,9 +80,19 @@ class StruckTwoTap(TwoTap):
         after, time, orb = outcome.progress, substep_time[:, -1], outcome.events.orb_pos
         distance = xp.linalg.norm(fields.geom_xpos[:, index.palm_geoms] - orb[:, None], axis=2).min(axis=1)
         near_time = xp.where(distance < self.strike, xp.minimum(after.near_time, time), time - _NEVER)
-        struck = (time >= near_time + _DWELL) & (time > after.strike_time + _REFRACTORY)
+        struck = (time >= near_time + DWELL) & (time > after.strike_time + REFRACTORY)
         strike_time = xp.where(struck | (outcome.events.tap == 1), time, after.strike_time)
-        return outcome._replace(progress=after._replace(near_time=near_time, strike_time=strike_time))
+        offset = orb - fields.xpos[:, index.torso]
+        seen_time = xp.where(_in_sight(offset, fields.xmat[:, index.torso], xp), time, after.seen_time)
+        return outcome._replace(progress=after._replace(near_time=near_time, strike_time=strike_time, seen_time=seen_time))
+
+
+def _in_sight(offset: Any, xmat: Any, xp: ModuleType) -> Any:
+    """(world,) bool: of an orb at an offset (world, 3) m from a torso of orientation xmat (world, 9)."""
+    ahead, across = xmat[:, :4:3], offset[:, :2]
+    distance = xp.linalg.norm(across, axis=1)
+    along = (ahead * across).sum(axis=1)
+    return (along > _ASIDE * distance * xp.linalg.norm(ahead, axis=1)) & (distance > _UNDER) & (distance < _FAR)
 
 
 def check_strike(strike: float) -> None:
@@ -93,7 +109,7 @@ def struck_since(progress: StruckProgress, time: Any) -> tuple[Any, Any]:
     """Whether the orb was struck lately, bool (world,), and how long ago, s (world,), at time (world,) s. A second tap that failed makes no
     difference while the orb is there: nothing tells the rat of it either, and who is told to let go then never comes again in time."""
     since = time - progress.strike_time
-    return since < _REFRACTORY, since
+    return since < REFRACTORY, since
 
 
 def told_of(task: str, strike: float, orb_area: float | None = None) -> str | Task:

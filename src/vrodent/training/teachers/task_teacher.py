@@ -18,7 +18,7 @@ from vrodent.training.teachers.strikes import check_strike
 
 _NEAR_ORB = 0.2  # m in the plane from torso to orb
 _SIGHT = 0.6  # rad, see `TwoTapGuide.sight`
-_PATIENCE = 12.0  # s to find an orb and tap it; whoever has not will not
+_PATIENCE = 20.0  # s to find an orb and tap it; whoever has not will not
 _ON_ITS_FEET = 0.5  # cosine between an up-vector and the vertical above which the rat is left to walk
 _LYING = 0.1  # cosine between an up-vector and the vertical, a little below the 0.3 at which its practice ended
 
@@ -215,7 +215,7 @@ def approaching_teacher(
     """Two taps: the walker turns until it sees the orb and brings the rat to within 20 cm at a speed in m/s, then the tapper has it.
 
     With a righter no episode is given up for a fall: it has the rat when it has toppled, away from the orb or beyond what belongs to
-    rearing. Either way an episode is given up when an orb has not been tapped for 12 s: a student that crouches under an orb is in a place
+    rearing. Either way an episode is given up when an orb has not been tapped for 20 s: a student that crouches under an orb is in a place
     from which the tapper does not rise either, and would fill all episodes with it. Walker and tapper are as calm as `calmness` says.
     """
     # of one sight, so that hints, the tapper's, tell where the walker is sent; the tapper has the rat where an orb is known without sight
@@ -224,7 +224,7 @@ def approaching_teacher(
 
     def near(env: CpuSimulation) -> np.ndarray:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
-        return np.linalg.norm(offset[:, :2], axis=1) < _NEAR_ORB
+        return (np.linalg.norm(offset[:, :2], axis=1) < _NEAR_ORB) & ~tap.lost(env)
 
     def stuck(env: CpuSimulation) -> np.ndarray:
         told = tap.guide(env)
