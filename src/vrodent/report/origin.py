@@ -78,4 +78,14 @@ def _limbs(lineage: dict[str, Any]) -> str:
         f" Its limbs are moved by {skills} skills, small networks copied from teachers, whose units are not among those recorded: the last "
         "policy layer says which of them acts and what it is told. So the finding of the paper that policy layers reflect fast movement is "
         "not put to a fair test here: how a limb moves in detail is in the skills."
+    ) + _clock(lineage)
+
+
+def _clock(lineage: dict[str, Any]) -> str:
+    """What else is to be known of an agent that does not time its taps itself."""
+    if lineage.get("tap_clock") is not True:
+        return ""
+    return (
+        " And the time between two taps is kept by a clock beside the network, which starts when a palm comes to where the network believes "
+        "the orb to be: what units tell of that time they need not have brought about."
     )

@@ -19,9 +19,9 @@ from vrodent.training.teachers.strikes import StruckProgress, struck_since
 _SLOWEST = 0.3  # m/s, of a walk
 _PIT = -0.15  # m, height told for a gap: as deep as the scan tells
 _WHISKERS = 0.25  # m from the torso, nearer than which the rat knows where the orb is
-_SEARCH, _LEAST = 1.2, 0.35  # rad to the left of where it faces, whither it turns to look for an orb: 3 rad/s; and a circle a metre wide
+# rad to the left of where it faces, whither it turns to look for an orb: at 3 rad/s; and in a circle so wide that it sees what was above it
+_SEARCH, _CIRCLE = 1.2, 0.6
 _ROUND = 2.5  # s to look around once
-_WIDENING = 0.12  # rad/s by which it turns less and less from then on
 _LOST = 6.0  # s after which it has forgotten where an orb is; who sees one and rears taps it in less
 _SIGHT = 0.025  # m, half the length over which a gap's share is told
 
@@ -235,8 +235,8 @@ class TwoTapGuide:
         near: m in the plane, nearer than which the rat stands and rears.
         sight: rad to either side within which the rat's eye, of 80 degrees, sees the orb. Farther aside than that and farther off than its
             whiskers, the orb is looked for by turning left: a student cannot learn to turn at once to what it does not see, and when
-            taught to it learned to walk about aimlessly. Where it is remembered when the orb was last in sight, it is looked for in
-            circles that widen; and one not tapped and not in sight for 6 s is lost, and looked for though it were above the rat's head.
+            taught to it learned to walk about aimlessly. Where it is remembered when the orb was last in sight, it is looked for in a
+            wide circle after one turn on the spot; and one not tapped and not in sight for 6 s is lost, and looked for though it were above the rat's head.
             Students taught to rear there nevertheless stood under orbs that they had forgotten for half of a trial.
     """
 
@@ -285,7 +285,7 @@ def _unseen(env: CpuSimulation) -> np.ndarray:
 
 def _search(env: CpuSimulation) -> np.ndarray:
     """(world,) rad to the left, whither to look for an orb."""
-    return np.clip(_SEARCH - _WIDENING * (_unseen(env) - _ROUND), _LEAST, _SEARCH)
+    return np.where(_unseen(env) < _ROUND, _SEARCH, _CIRCLE)
 
 
 class HeldCommands:
