@@ -29,6 +29,7 @@ from vrodent.training.popart import initial_statistics
 from vrodent.training.preset import tiny
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.skills import HINT_SIZE, Role, stakes, with_skills
+from vrodent.training.teachers.strikes import STRIKE
 from vrodent.training.train import train
 from vrodent.training.tree_folder import CheckpointError
 from vrodent.training.unroll import Unroll, empty_unroll, unroll_shapes
@@ -92,6 +93,9 @@ def test_an_agent_keeps_what_it_is_and_at_another_time_its_command_as_well(skill
         SMALL, skill_widths=(256, 256, 256, 256, 128), skill_sharpness=6.0, told_cases=(50, 53), told_direction=(0, 2), told_target=46,
         tapping_skill=int(Role.TAP),
     )
+    for strike in (STRIKE, 0.05):
+        clock = with_skills(first, skills, strike=strike).motor.clock
+        assert [float(x) for x in (clock.strike, clock.dwell, clock.refractory, clock.step)] == pytest.approx([strike, 0.19, 0.95, 0.02])
     stronger = skills | {Role.JUMP: eqx.tree_at(lambda t: t.observation_mean, skills[Role.JUMP], jnp.ones(259))}
     twice = with_skills(once, stronger, seed=2)
     _same((twice.mean_head, twice.motor.hidden, twice.motor.estimates), (once.mean_head, once.motor.hidden, once.motor.estimates))
@@ -217,6 +221,7 @@ def test_a_run_makes_and_keeps_a_student_with_skills(tmp_path, skills):
     made = load_agent(path)
     expected = with_skills(Agent(config.agent, stance=made.stance), skills)
     _same(made.motor.skills, expected.motor.skills)
+    assert float(made.motor.clock.strike) == pytest.approx(0.05)  # as its teacher is told
     rows = list(csv.DictReader((tmp_path / "one" / "metrics.csv").open()))
     assert float(rows[-1]["loss/command"]) > 0.0 and float(rows[-1]["command_distance/two_tap"]) > 0.0
     again = load_agent(train(config, tmp_path / "two", teachers=teachers, start=path, say=_silent))
