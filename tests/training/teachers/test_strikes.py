@@ -152,17 +152,18 @@ def test_an_orb_overhead_that_was_not_seen_for_long_is_lost_and_looked_for():
     guide, teacher = TwoTapGuide(speed=0.4, sight=0.6), approaching_teacher(walker, tapper, 0.4, strike=0.045)
     at = pose(env.physics.fields, env.index)
     env.arenas.targets[0, 0] = at.position[0] + [0.0, 0.05, 0.15]
-    for seconds, lost, turn in ((5.9, False, None), (6.1, True, 0.6), (12.0, True, 0.6)):
+    for seconds, lost, turn in ((5.9, False, None), (6.1, True, 0.4), (12.0, True, 0.4)):
         env.progress = env.progress._replace(seen_time=env.physics.fields.time - seconds)
         told, yaw = guide.guide(env), pose(env.physics.fields, env.index).yaw
-        assert guide.lost(env) == [lost] and told.speed == [0.4 if lost else 0.0]
+        assert guide.lost(env) == [lost] and told.speed == [0.6 if lost else 0.0]
         assert teacher.roles(teacher.observe(env)) == [int(Role.WALK if lost else Role.TAP)]
         if turn is not None:
             np.testing.assert_allclose(told.heading - yaw, turn, atol=1e-6)
     env.arenas.targets[0, 0, :2] = at.position[0, :2] - [np.cos(at.yaw[0]), np.sin(at.yaw[0])]
-    for seconds, turn in ((2.4, 1.2), (2.6, 0.6)):  # behind it: around once on the spot, then likewise
+    for seconds, turn, speed in ((2.4, 1.2, 0.4), (2.6, 0.4, 0.6)):  # behind it: around once on the spot, then likewise
         env.progress = env.progress._replace(seen_time=env.physics.fields.time - seconds)
         np.testing.assert_allclose(guide.guide(env).heading - pose(env.physics.fields, env.index).yaw, turn, atol=1e-6)
+        assert guide.guide(env).speed == [speed]
     env.arenas.targets[0, 0] = at.position[0] + [0.0, 0.05, 0.15]
     assert TwoTapGuide(speed=0.4).guide(env).speed == [0.0]  # who sees all around has lost nothing
     struck = env.progress._replace(strike_time=env.physics.fields.time - 0.5)
