@@ -86,6 +86,6 @@ def _clock(lineage: dict[str, Any]) -> str:
     if lineage.get("tap_clock") is not True:
         return ""
     return (
-        " And the time between two taps is kept by a clock beside the network, which starts when a palm comes to where the network believes "
-        "the orb to be: what units tell of that time they need not have brought about."
+        " And the time between two taps is kept by a clock beside the network, which starts when a palm comes to where the network "
+        "believes the orb to be: what units tell of that time they need not have brought about."
     )

@@ -20,8 +20,8 @@ _SLOWEST = 0.3  # m/s, of a walk
 _PIT = -0.15  # m, height told for a gap: as deep as the scan tells
 _WHISKERS = 0.25  # m from the torso, nearer than which the rat knows where the orb is
 _SEARCH = 1.2  # rad to the left of where it faces, whither it turns to look for an orb: at 3 rad/s
-# rad, and m/s: then in a circle so wide, with a radius of 48 cm, that it sees what was above it. At 0.4 m/s `locomotion` turns at 1.3 rad/s when
-# it is told to go straight on, and at 2.6 at this angle.
+# rad, and m/s: then in a circle so wide, with a radius of 48 cm, that it sees what was above it. At 0.4 m/s `locomotion` turns at 1.3 rad/s
+# when it is told to go straight on, and at 2.4 at this angle.
 _CIRCLE, _BRISK = 0.4, 0.6
 _ROUND = 2.5  # s to look around once
 _LOST = 6.0  # s after which it has forgotten where an orb is; who sees one and rears taps it in less
@@ -238,8 +238,9 @@ class TwoTapGuide:
         sight: rad to either side within which the rat's eye, of 80 degrees, sees the orb. Farther aside than that and farther off than its
             whiskers, the orb is looked for by turning left: a student cannot learn to turn at once to what it does not see, and when
             taught to it learned to walk about aimlessly. Where it is remembered when the orb was last in sight, it is looked for in a
-            wide circle, briskly, after one turn on the spot; and one not tapped and not in sight for 6 s is lost, and looked for though it were above the rat's head.
-            Students taught to rear there nevertheless stood under orbs that they had forgotten for half of a trial.
+            wide circle, briskly, after one turn on the spot; and one not tapped and not in sight for 6 s is lost, and looked for though
+            it were above the rat's head. Students taught to rear there nevertheless stood under orbs that they had forgotten for half
+            of a trial.
     """
 
     speed: float = 0.4
