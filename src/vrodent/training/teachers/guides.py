@@ -24,7 +24,7 @@ _SEARCH = 1.2  # rad to the left of where it faces, whither it turns to look for
 # when it is told to go straight on, and at 2.4 at this angle.
 _CIRCLE, _BRISK = 0.4, 0.6
 _ROUND = 2.5  # s to look around once
-_LOST = 6.0  # s after which it has forgotten where an orb is; who sees one and rears taps it in less
+_LOST = 6.0  # s after which it is to take it that it has forgotten where an orb is
 _SIGHT = 0.025  # m, half the length over which a gap's share is told
 
 
@@ -239,8 +239,8 @@ class TwoTapGuide:
             whiskers, the orb is looked for by turning left: a student cannot learn to turn at once to what it does not see, and when
             taught to it learned to walk about aimlessly. Where it is remembered when the orb was last in sight, it is looked for in a
             wide circle, briskly, after one turn on the spot; and one not tapped and not in sight for 6 s is lost, and looked for though
-            it were above the rat's head. Students taught to rear there nevertheless stood under orbs that they had forgotten for half
-            of a trial.
+            it were above the rat's head. A student that was taught to rear there nevertheless stayed under an orb that it had lost for
+            25 s, to the end of its trial.
     """
 
     speed: float = 0.4
@@ -257,9 +257,8 @@ class TwoTapGuide:
         offset = (orb - at.position)[:, :2]
         distance, bearing = np.linalg.norm(offset, axis=1), np.arctan2(offset[:, 1], offset[:, 0])
         aside = np.abs(np.angle(np.exp(1j * (bearing - at.yaw)))) > self.sight
-        lost = self.lost(env)
-        sought = lost | (aside & (distance > _WHISKERS))
-        heading = np.where(sought, at.yaw + _search(env), bearing)
+        sought, looked = self.lost(env) | (aside & (distance > _WHISKERS)), _unseen(env) >= _ROUND
+        heading = np.where(sought, at.yaw + np.where(looked, _CIRCLE, _SEARCH), bearing)
         phase = np.minimum(progress.phase, CORRECT)
         since = time - np.where(phase == TAPPED, progress.first_time, progress.last_time)
         if isinstance(progress, StruckProgress):
@@ -267,14 +266,14 @@ class TwoTapGuide:
             phase = np.where(struck, TAPPED, WAITING)
             since = np.where(struck, strike, since)
         speed = np.where(distance > self.near, self.speed, 0.0)
-        return Guidance(heading, np.where(sought & (_unseen(env) >= _ROUND), _BRISK, speed), orb, phase, since)
+        return Guidance(heading, np.where(sought & looked, _BRISK, speed), orb, phase, since)
 
     def lost(self, env: CpuSimulation) -> np.ndarray:
         """(world,) bool: the rat has not seen the orb for so long that it cannot know where it is; never where that is not remembered."""
         progress, time = env.progress, np.asarray(env.physics.fields.time)
         if not isinstance(progress, StruckProgress) or self.sight >= np.pi:
             return np.zeros(env.num_worlds, bool)
-        return ~struck_since(progress, time)[0] & (progress.phase == WAITING) & (_unseen(env) > _LOST)
+        return ~struck_since(progress, time)[0] & (progress.phase == WAITING) & (time - progress.seen_time > _LOST)
 
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Level."""
@@ -285,11 +284,6 @@ def _unseen(env: CpuSimulation) -> np.ndarray:
     """(world,) s since the orb was last in sight; 0 where that is not remembered."""
     time = np.asarray(env.physics.fields.time)
     return time - env.progress.seen_time if isinstance(env.progress, StruckProgress) else np.zeros_like(time)
-
-
-def _search(env: CpuSimulation) -> np.ndarray:
-    """(world,) rad to the left, whither to look for an orb."""
-    return np.where(_unseen(env) < _ROUND, _SEARCH, _CIRCLE)
 
 
 class HeldCommands:

@@ -135,7 +135,8 @@ def _stakes(motor: Motor, skill: Skill, rng: np.random.Generator) -> jax.Array:
 
 def _wired(motor: Motor, strike: float) -> Motor:
     """Which of the senses is which, and the clock set."""
-    clock = None if motor.clock is None else _set(motor.clock, strike)
+    assert motor.clock is not None
+    clock = _set(motor.clock, strike)
     where, every = sense_slices(), np.arange(BODY.stop)
     bounded = np.zeros(len(sense_gains()))
     bounded[where["sensors_accelerometer"]] = 1.0
@@ -143,8 +144,7 @@ def _wired(motor: Motor, strike: float) -> Motor:
         jnp.asarray(sense_gains(), jnp.float32), jnp.asarray(bounded, jnp.float32), jnp.asarray(not_felt()),
         jnp.asarray(every[where["body_height"]][0]), jnp.asarray(every[where["actuator_activation"]]), jnp.asarray(_DECAY),
     )  # fmt: skip
-    motor = eqx.tree_at(lambda m: (m.gain, m.bounded, m.estimated, m.height, m.activation, m.decay), motor, parts)
-    return motor if clock is None else eqx.tree_at(lambda m: m.clock, motor, clock)
+    return eqx.tree_at(lambda m: (m.gain, m.bounded, m.estimated, m.height, m.activation, m.decay, m.clock), motor, (*parts, clock))
 
 
 def _set(clock: TapClock, strike: float) -> TapClock:

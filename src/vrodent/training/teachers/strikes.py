@@ -10,6 +10,7 @@ Nor can it know where an orb is that it has not seen for long, though it were ri
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -25,8 +26,8 @@ DWELL = 0.19  # s for which a palm is close before it has struck an orb that it 
 # s after a strike for which a second tap is asked for, and no other strike but a touch told of: until the time for a second tap is over
 REFRACTORY = 0.95
 STRIKE, TOUCH = 0.04, 0.036  # m from a palm to the orb's centre: how near one that strikes comes, as a rule; and where it touches
-_UNDER, _FAR = 0.2, 3.0  # m in the plane: an orb nearer is above the picture, one farther less than a pixel of it
-_ASIDE = 0.825  # cosine, in the plane, of 0.6 rad: an orb farther to a side is not in the picture, 80 degrees wide
+UNDER, _FAR = 0.2, 3.0  # m in the plane: an orb nearer is above the picture, one farther less than a pixel of it
+SIGHT = 0.6  # rad in the plane: an orb farther to a side is not in the picture, 80 degrees wide
 
 
 class StruckProgress(NamedTuple):
@@ -92,7 +93,7 @@ def _in_sight(offset: Any, xmat: Any, xp: ModuleType) -> Any:
     ahead, across = xmat[:, :4:3], offset[:, :2]
     distance = xp.linalg.norm(across, axis=1)
     along = (ahead * across).sum(axis=1)
-    return (along > _ASIDE * distance * xp.linalg.norm(ahead, axis=1)) & (distance > _UNDER) & (distance < _FAR)
+    return (along > math.cos(SIGHT) * distance * xp.linalg.norm(ahead, axis=1)) & (distance > UNDER) & (distance < _FAR)
 
 
 def check_strike(strike: float) -> None:

@@ -14,10 +14,8 @@ from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, 
 from vrodent.training.teachers.network import Teacher
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE, TOLD, observe
 from vrodent.training.teachers.skills import HINT_SIZE, Role, hint_of
-from vrodent.training.teachers.strikes import check_strike
+from vrodent.training.teachers.strikes import SIGHT, UNDER, check_strike
 
-_NEAR_ORB = 0.2  # m in the plane from torso to orb
-_SIGHT = 0.6  # rad, see `TwoTapGuide.sight`
 _PATIENCE = 20.0  # s to find an orb and tap it; whoever has not will not
 _ON_ITS_FEET = 0.5  # cosine between an up-vector and the vertical above which the rat is left to walk
 _LYING = 0.1  # cosine between an up-vector and the vertical, a little below the 0.3 at which its practice ended
@@ -219,12 +217,12 @@ def approaching_teacher(
     from which the tapper does not rise either, and would fill all episodes with it. Walker and tapper are as calm as `calmness` says.
     """
     # of one sight, so that hints, the tapper's, tell where the walker is sent; the tapper has the rat where an orb is known without sight
-    walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=_SIGHT), TwoTapGuide(speed=speed, sight=_SIGHT)
+    walk, tap = TwoTapGuide(speed=speed, ground=Ground.FLAT, sight=SIGHT), TwoTapGuide(speed=speed, sight=SIGHT)
     tapping = TaskTeacher(tapper, tap, strike=strike, calmness=calmness[1], role=Role.TAP)
 
     def near(env: CpuSimulation) -> np.ndarray:
         offset = tap.guide(env).target - pose(env.physics.fields, env.index).position
-        return (np.linalg.norm(offset[:, :2], axis=1) < _NEAR_ORB) & ~tap.lost(env)
+        return (np.linalg.norm(offset[:, :2], axis=1) < UNDER) & ~tap.lost(env)
 
     def stuck(env: CpuSimulation) -> np.ndarray:
         told = tap.guide(env)
