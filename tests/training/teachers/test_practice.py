@@ -1,5 +1,7 @@
 """Practice and the privileged observation: symmetries, determinism, and what the shaped reward prefers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,30 @@ def test_same_seed_same_bytes_and_another_seed_differs():
     assert once != other
 
 
+def test_who_is_told_to_go_on_and_stands_has_lost_in_time():
+    """The stance held: the share of the told speed stays near 0, so that what it has done of late decays from 1 to 0.05 in the patience
+    given: 0.4 s are 20 steps, and a rat that sways as it settles takes a step or two more. On open ground it may stand for ever."""
+    config = PracticeConfig(num_worlds=(2, 2, 0, 0, 0), episode_steps=4000, posture_noise=0.0, patience=0.4)
+    for ground in make_grounds(config, 0):
+        ground.steps[:] = 0
+        ended = [int(ground.step(np.zeros((2, 38))).terminated.sum()) for _ in range(30)]
+        if ground.leads_on:
+            assert ended[:19] == [0] * 19 and ended[-1] == 2
+        else:
+            assert sum(ended) == 0
+    with pytest.raises(ValueError, match="patience"):
+        PracticeConfig(patience=-1.0)
+
+
+def test_speed_is_asked_by_what_was_reached_in_the_steps_of_the_episode():
+    """The clock of an episode begins anywhere in its first half: 200 steps at 0.6 of the told speed are 0.6, whatever it says."""
+    (ground,) = make_grounds(PracticeConfig(num_worlds=(1, 0, 0, 0, 0)), 0)
+    last = ground.step(np.zeros((1, 38)))
+    ground.steps[0], ground.lived[0], ground.tracking_sum[0], before = 449, 200, 120.0, ground.top_speed[0]
+    ground.restart(replace(last, truncated=np.ones(1, bool)))
+    assert ground.top_speed[0] == before + 0.04 and ground.lived[0] == 0
+
+
 def test_corridors_grow_with_success_and_shrink_with_falls():
     (corridor,) = make_grounds(PracticeConfig(num_worlds=(0, 1, 0, 0, 0)), 0)
     before = corridor.difficulty[0]
@@ -96,7 +122,7 @@ def test_slopes_rise_under_a_rat_that_walked_long_and_sink_under_one_that_fell_s
     (slopes,) = make_grounds(PracticeConfig(num_worlds=(0, 0, 1, 0, 0)), 0)
     changes = []
     for steps, share, fell in ((500, 0.7, False), (400, 0.7, True), (50, 0.2, True), (50, 0.7, True), (500, 0.2, False)):
-        slopes.steps[0], slopes.tracking_sum[0], slopes.difficulty[0] = steps, share * steps, 0.5
+        slopes.lived[0], slopes.tracking_sum[0], slopes.difficulty[0] = steps, share * steps, 0.5
         slopes.grow(0, fell=fell)
         changes.append(slopes.difficulty[0] - 0.5)
     np.testing.assert_allclose(changes, [0.06, 0.048 - 0.004, -0.018, 0.006 - 0.018, 0.0], atol=1e-12)

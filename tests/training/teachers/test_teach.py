@@ -8,11 +8,13 @@ import pytest
 
 from vrodent.simulation import make
 from vrodent.task.two_tap import CORRECT, TAPPED
+from vrodent.training.teachers.mirror import Mirror
 from vrodent.training.teachers.network import Critic, Teacher
 from vrodent.training.teachers.normaliser import RunningMoments
 from vrodent.training.teachers.practice import PracticeConfig
 from vrodent.training.teachers.privileged import PREVIOUS_ACTION
 from vrodent.training.teachers.reach import critic_with_reach, teacher_with_reach
+from vrodent.training.teachers.sac import SacMetrics
 from vrodent.training.teachers.store import find_teacher, load_teacher
 from vrodent.training.teachers.task_teacher import approaching_teacher, righting_teacher, task_teachers
 from vrodent.training.teachers.teach import Schooling, TeachConfig, config_from_json
@@ -23,6 +25,8 @@ TINY = TeachConfig(
     steps=160, updates=2, batch_size=8, warm_up=16, random_steps=40, actor_width=16, critic_width=16,
     practice=PracticeConfig(num_worlds=(2, 1, 0, 0, 1), episode_steps=30), replay=ReplayConfig(capacity=200),
 )  # fmt: skip
+
+_NO_METRICS = SacMetrics(*np.zeros(4))
 
 
 def test_running_moments_are_those_of_all_rows():
@@ -61,6 +65,36 @@ def test_learning_changes_the_actor_and_the_same_seed_gives_the_same_one(tmp_pat
     one, two = (np.asarray(run.variables.actor.net.inlet.weight) for run in runs)
     assert np.isfinite(one).all() and not np.array_equal(one, before)
     np.testing.assert_array_equal(one, two)
+
+
+def test_calm_worlds_act_by_the_mean_and_the_others_explore(tmp_path):
+    """A half of four worlds, spread: the second and the fourth."""
+    run = Schooling(dataclasses.replace(TINY, calm=0.5, random_steps=0), tmp_path)
+    observation = run.classroom.observe()
+    mean = np.tanh(np.asarray(run.variables.actor(run._normalised(observation))[0]))
+    off = np.abs(run._choose(observation) - mean).max(axis=1)
+    assert (off[[1, 3]] < 1e-6).all() and (off[[0, 2]] > 1e-3).all()
+    with pytest.raises(ValueError, match="calm must be a share"):
+        TeachConfig(calm=1.0)
+
+
+def test_half_of_what_a_mirrored_run_learns_from_is_seen_in_a_mirror(tmp_path, monkeypatch):
+    """All that is sampled is the replay's: as it is, or reflected. The identity of a reflected row is its rewards'."""
+    run = Schooling(dataclasses.replace(TINY, mirror=True), tmp_path)
+    run.run(lambda _: None)
+    mirror, held = Mirror.of(run.classroom.grounds[0].env.index), run.replay.arrays()
+    learned = []
+    monkeypatch.setattr(run.learner, "update", lambda variables, batch: (variables, learned.append(batch) or _NO_METRICS))
+    monkeypatch.setattr(run, "_normalised", lambda observation: observation)
+    run._learn()
+    (batch,) = learned
+    actions = {float(action) for action in held["action"].astype(np.float32).sum(axis=1)}
+    for row in range(8):
+        seen, acted = batch.observation[0, 1, row], batch.action[0, 1, row]
+        reflected = float(mirror.action(acted).sum())
+        assert any(abs((reflected if row < 4 else float(acted.sum())) - action) < 1e-4 for action in actions)
+        original = mirror.observation(seen) if row < 4 else seen
+        assert (np.abs(held["observation"].astype(np.float32) - original).max(axis=1) < 1e-6).any()
 
 
 def test_a_stored_teacher_drives_the_tasks(tmp_path):

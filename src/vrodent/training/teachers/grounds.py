@@ -82,6 +82,7 @@ class Corridor(PracticeGround):
     """A corridor whose gaps are scaled by the world's difficulty in [0, 1] of the release's."""
 
     ground = Ground.GAPS
+    leads_on = True
     second_chance_steps = 70  # for the gap and half the platform behind it, where the hind feet may still slip
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
@@ -174,6 +175,7 @@ class Slopes(PracticeGround):
     """
 
     ground = Ground.FLAT
+    leads_on = True
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
@@ -228,8 +230,8 @@ class Slopes(PracticeGround):
         Exploration makes a rat that could walk here fall in the end, more often than not: were each fall to count alike, the slopes would
         sink to level ground under a rat that climbs them.
         """
-        share = self.tracking_sum[world] / max(self.steps[world], 1)
-        lasted = min(self.steps[world] / self.limit, 1.0)
+        share = self.tracking_sum[world] / max(self.lived[world], 1)
+        lasted = min(self.lived[world] / self.limit, 1.0) if fell else 1.0
         step = (0.06 * lasted if share > 0.4 else 0.0) - (0.02 * (1.0 - lasted) if fell else 0.0)
         self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.0, 1.0)
 

@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 
 from vrodent.simulation import CpuSimulation
-from vrodent.task import Arena
+from vrodent.task import CONTROL_STEP, Arena
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide
 from vrodent.training.teachers.moments import Moments
 from vrodent.training.teachers.privileged import observe
 from vrodent.training.teachers.shaping import ShapingConfig, shape
+
+_STOPPED = 0.05  # share of what is told; standing rats sway by less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class PracticeConfig:
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
         physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
         second_chances: share of the episodes that begin just before a gap, or with orbs just after a first tap; see `moments`.
+        patience: s, about how long a rat that no longer goes as it is told in a corridor or on slopes may stand there before the episode
+            ends as by a fall; 0 is for ever. Who may stop is paid for standing, risks nothing, and stops before the first gap for good.
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
         blur: m, standard deviation along each axis of the error in where an orb is told to be, which lasts for a second or so. A skill that
             a student commands is told so, and one that was never told wrong misses the orb by as much.
@@ -42,6 +46,7 @@ class PracticeConfig:
     top_speed: tuple[float, float] = (0.6, 1.2)
     physics: Literal["training", "reference"] = "training"
     second_chances: float = 0.0
+    patience: float = 0.0
     levels: tuple[float, float] | None = None
     blur: float = 0.0
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
@@ -53,6 +58,8 @@ class PracticeConfig:
             raise ValueError(f"physics must be 'training' or 'reference', got {self.physics!r}.")
         if not 0 <= self.second_chances < 1:
             raise ValueError(f"second_chances must be a share in [0, 1), got {self.second_chances}: moments must come from somewhere.")
+        if self.patience < 0:
+            raise ValueError(f"patience must not be negative, got {self.patience} s.")
         if not 0 <= self.blur <= 0.1:
             raise ValueError(f"blur must be a distance from 0 to 0.1 m, got {self.blur}.")
         if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
@@ -69,15 +76,18 @@ class PracticeGround:
     """
 
     ground: Ground
+    leads_on = False  # its rats are always told to go on
     second_chance_steps: int  # of an episode that begins from a moment kept; a ground that keeps none has none
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         self.env, self.rng, self.config = env, rng, config
         worlds = env.num_worlds
-        self.steps = np.zeros(worlds, int)
+        self.steps = np.zeros(worlds, int)  # on the clock, which begins anywhere in the first half so that worlds do not end together
+        self.lived = np.zeros(worlds, int)  # since the episode began
         self.limit = config.episode_steps
         self.previous_action = np.zeros((worlds, env.action_size))
         self.tracking_sum = np.zeros(worlds)
+        self.lately = np.ones(worlds)  # share of the instruction fulfilled of late; 1 at the start, to give time to set off
         self.top_speed = np.full(worlds, 0.65)
         self.difficulty = np.zeros(worlds)
         self.moments, self.second_chance = Moments(), np.zeros(worlds, bool)
@@ -127,7 +137,7 @@ class PracticeGround:
             chosen = ids[again]
             self.previous_action[chosen] = self.moments.relive(self.env, chosen, self.rng, self.again)
             self.steps[chosen] = self.limit - self.second_chance_steps
-        self.tracking_sum[ids] = 0.0
+        self.tracking_sum[ids], self.lived[ids], self.lately[ids] = 0.0, 0, 1.0
         self.begin(ids)
 
     def _anew(self, ids: np.ndarray) -> None:
@@ -155,8 +165,9 @@ class PracticeGround:
         taps = getattr(result.info.events, "tap", np.zeros(env.num_worlds, int))
         judged = shape(env, self.ground, told, action - self.previous_action, taps, config.shaping)
         diverged = result.info.diverged
-        terminated = judged.fallen | diverged | self.lost()
+        terminated = judged.fallen | diverged | self.lost() | self._stands(judged.tracking)
         self.steps += 1
+        self.lived += 1
         self.tracking_sum += judged.tracking
         self.previous_action = action.copy()
         self.advance()
@@ -172,6 +183,14 @@ class PracticeGround:
             taps=taps,
         )
 
+    def _stands(self, tracking: np.ndarray) -> np.ndarray:
+        """(world,) bool: has stopped where it is to go on, for `patience` s if it had gone perfectly until then."""
+        if not (self.leads_on and self.config.patience):
+            return np.zeros(self.env.num_worlds, bool)
+        kept = _STOPPED ** (CONTROL_STEP / self.config.patience)
+        self.lately = kept * self.lately + (1.0 - kept) * tracking
+        return self.lately < _STOPPED
+
     def lost(self) -> np.ndarray:
         """(world,) bool: the episode ends for a reason of the ground's own."""
         return np.zeros(self.env.num_worlds, bool)
@@ -182,8 +201,8 @@ class PracticeGround:
         if not ids.size:
             return last.observation
         for world in ids:
-            if self.steps[world] > 150 and not self.second_chance[world]:
-                share = self.tracking_sum[world] / self.steps[world]
+            if self.lived[world] > 150 and not self.second_chance[world]:
+                share = self.tracking_sum[world] / self.lived[world]
                 low, high = self.config.top_speed
                 step = 0.04 if share > 0.5 else -0.02 if share < 0.3 else 0.0
                 self.top_speed[world] = np.clip(self.top_speed[world] + step, low, high)

@@ -11,6 +11,9 @@ from vrodent.training.teachers.guidance import Ground, Guidance, Guide, Pose, ha
 _AHEAD = np.array([-0.12, -0.06, 0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.44, 0.55])  # m along the torso's yaw
 _ASIDE = np.array([-0.05, 0.0, 0.05])  # m to its left
 _SCAN = np.stack(np.meshgrid(_AHEAD, _ASIDE, indexing="ij"), axis=-1).reshape(-1, 2)
+SCAN_SHAPE = len(_AHEAD), len(_ASIDE)
+"""Points of the scan ahead and, from right to left, aside."""
+
 STANDING_HEIGHT = 0.06
 """m, torso above the ground when standing."""
 _DEEPEST = -0.05  # m; below that a hole is a hole

@@ -23,6 +23,7 @@ import numpy as np
 
 from vrodent.training.lineage import Stage
 from vrodent.training.teachers.grounds import make_grounds
+from vrodent.training.teachers.mirror import Mirror
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.normaliser import RunningMoments
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround
@@ -31,7 +32,7 @@ from vrodent.training.teachers.sac import SacConfig, SacLearner, SacMetrics, Sac
 from vrodent.training.teachers.shaping import ShapingConfig
 from vrodent.training.teachers.store import config_json, find_teacher, load_run, save_run, start_from
 from vrodent.training.teachers.stumbles import Stumbles
-from vrodent.training.teachers.transitions import ReplayConfig, TransitionReplay
+from vrodent.training.teachers.transitions import ReplayConfig, TransitionReplay, Transitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,10 @@ class TeachConfig:
         moments_steps: control steps after which the observation's normalisation is frozen.
         noise_correlation: between the exploration noise of one control step and the next; 0 is white. Noise that lasts moves limbs farther
             (Eberhard et al. 2023, OpenReview hQ9V5QN27eS): a rat on its back never comes to its feet by white noise.
+        calm: share of the worlds that act by the mean action, without noise. It is the mean that a teacher is judged by, and where it
+            stands still, or sways, is a place that noise never lets a rat stay in: nobody would learn that it is bad there.
         stumbles: that begin a second in each world, see `vrodent.training.teachers.stumbles`; for a teacher whose student is clumsy.
+        mirror: learn from half of what is sampled as if seen in a mirror, see `mirror`: a step teaches twice, left is as good as right.
         save_every: s between checkpoints.
         actor_width, critic_width: units.
         practice, sac, replay: see there.
@@ -62,7 +66,9 @@ class TeachConfig:
     random_steps: int = 8_000
     moments_steps: int = 400_000
     noise_correlation: float = 0.0
+    calm: float = 0.0
     stumbles: float = 0.0
+    mirror: bool = False
     save_every: float = 120.0
     actor_width: int = 256
     critic_width: int = 256
@@ -77,6 +83,8 @@ class TeachConfig:
             raise ValueError(f"warm_up must be at least batch_size = {self.batch_size}, got {self.warm_up}.")
         if not 0 <= self.noise_correlation < 1:
             raise ValueError(f"noise_correlation must be at least 0 and less than 1, got {self.noise_correlation}.")
+        if not 0 <= self.calm < 1:
+            raise ValueError(f"calm must be a share in [0, 1), got {self.calm}: somebody must explore.")
         if not 0 <= self.stumbles <= 50:
             raise ValueError(f"stumbles must be from 0 to 50 a second, got {self.stumbles}.")
         if self.replay.capacity < self.warm_up:
@@ -153,7 +161,10 @@ class Schooling:
             self.out.mkdir(parents=True, exist_ok=True)
             begun.write_text(config_json(config))
         self.rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1_000, self.steps)))
+        worlds = np.arange(self.classroom.num_worlds + 1)
+        self._calm = np.diff(np.floor(worlds * config.calm)) > 0  # spread evenly, over grounds and difficulties
         self._noise = self.rng.standard_normal((self.classroom.num_worlds, self.network.action_size))
+        self._mirror = Mirror.of(self.classroom.grounds[0].env.index)
         self._stumbles = Stumbles(config.stumbles, self.classroom.num_worlds, self.network.action_size)
         self._act = jax.jit(lambda actor, observation, noise: actor.with_noise(observation, noise)[0])
 
@@ -222,7 +233,8 @@ class Schooling:
             return np.clip(self.rng.normal(0.0, 0.4, shape), -1.0, 1.0).astype(np.float32)
         last = self.config.noise_correlation
         self._noise = last * self._noise + np.sqrt(1.0 - last**2) * self.rng.standard_normal(self._noise.shape)
-        chosen = self._act(self.variables.actor, self._normalised(observation), self._noise.astype(np.float32))
+        noise = np.where(self._calm[:, None], 0.0, self._noise)
+        chosen = self._act(self.variables.actor, self._normalised(observation), noise.astype(np.float32))
         return self._stumbles(np.asarray(chosen), self.rng)
 
     def _normalised(self, observation: np.ndarray) -> np.ndarray:
@@ -232,6 +244,8 @@ class Schooling:
 
     def _learn(self) -> tuple[SacVariables, SacMetrics]:
         batch = self.replay.sample(self.rng, (self.config.updates // 2, 2, self.config.batch_size))
+        if self.config.mirror:
+            self._reflect(batch, self.config.batch_size // 2)
         batch = batch._replace(
             observation=self._normalised(batch.observation), next_observation=self._normalised(batch.next_observation)
         )
@@ -242,6 +256,13 @@ class Schooling:
                 "resume from it, with a smaller sac.learning_rate if this happens again."
             )
         return variables, metrics
+
+    def _reflect(self, batch: Transitions, count: int) -> None:
+        """Turn the first `count` transitions of every minibatch into their mirror images. Which they are is chance already."""
+        rows = (..., slice(count), slice(None))
+        batch.observation[rows] = self._mirror.observation(batch.observation[rows])
+        batch.next_observation[rows] = self._mirror.observation(batch.next_observation[rows])
+        batch.action[rows] = self._mirror.action(batch.action[rows])
 
     def _store(self, observation: np.ndarray, action: np.ndarray, steps: list[GroundStep]) -> None:
         if self.steps < self.config.moments_steps and not self.origin:
