@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's
+LINES = ("-", "--", ":")  # when colours have run out
 GROUNDS = {
     "OpenGround": ("tracking", "share of the told speed", "open ground"),
     "Corridor": ("difficulty", "gap width, share of the task's", "corridors"),
@@ -92,7 +93,8 @@ def draw(curves: list[Curve], out: Path) -> None:
                                 figsize=(4 * columns, 2.8 * math.ceil(len(panels) / columns)))  # fmt: skip
     for axis, panel in zip(axes.flat, panels, strict=False):
         for curve in (c for c in curves if c.panel == panel):
-            axis.plot(curve.steps / 1e6, curve.values, color=COLOURS[runs.index(curve.run) % len(COLOURS)], label=curve.run, lw=1.3)
+            again, colour = divmod(runs.index(curve.run), len(COLOURS))
+            axis.plot(curve.steps / 1e6, curve.values, color=COLOURS[colour], ls=LINES[again % len(LINES)], label=curve.run, lw=1.3)
             axis.set(title=panel, xlabel="control steps of the run (millions)", ylabel=curve.label)
         axis.set_ylim(bottom=0)
         axis.legend(frameon=False, fontsize=8)
