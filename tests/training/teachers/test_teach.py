@@ -79,7 +79,7 @@ def test_calm_worlds_act_by_the_mean_and_the_others_explore(tmp_path):
 
 
 def test_half_of_what_a_mirrored_run_learns_from_is_seen_in_a_mirror(tmp_path, monkeypatch):
-    """All that is sampled is the replay's: as it is, or reflected. The identity of a reflected row is its rewards'."""
+    """All that is learned from is in the replay: the first four of eight rows once they are reflected back, the others as they are."""
     run = Schooling(dataclasses.replace(TINY, mirror=True), tmp_path)
     run.run(lambda _: None)
     mirror, held = Mirror.of(run.classroom.grounds[0].env.index), run.replay.arrays()

@@ -231,7 +231,7 @@ class Slopes(PracticeGround):
         sink to level ground under a rat that climbs them.
         """
         share = self.tracking_sum[world] / max(self.lived[world], 1)
-        lasted = min(self.lived[world] / self.limit, 1.0) if fell else 1.0
+        lasted = self.lived[world] / self.limit if fell else 1.0
         step = (0.06 * lasted if share > 0.4 else 0.0) - (0.02 * (1.0 - lasted) if fell else 0.0)
         self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.0, 1.0)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vrodent.body import RatIndex, sense_slices
+from vrodent.body import PROPRIOCEPTION_SIZE, RatIndex, sense_slices
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE, PREVIOUS_ACTION, SCAN_SHAPE, TOLD
 
 _POLAR, _AXIAL = np.array([1.0, -1.0, 1.0]), np.array([-1.0, 1.0, -1.0])  # of vectors (forward, left, up), and of rotations about them
@@ -53,7 +53,7 @@ class Mirror:
             ("sensors_accelerometer", _vectors((0,), _POLAR)), ("sensors_touch", (np.array([1, 0, 3, 2]), np.ones(4))),
         ):  # fmt: skip
             lay(where[name].start, part)
-        next_ = lay(158, _vectors((0, 1), _POLAR))  # the pelvis' up-vector, velocity
+        next_ = lay(PROPRIOCEPTION_SIZE, _vectors((0, 1), _POLAR))  # the pelvis' up-vector, velocity
         next_ = lay(next_, _vectors((0,), _AXIAL))  # angular velocity
         assert next_ == PREVIOUS_ACTION.start
         lay(next_, actuators)
