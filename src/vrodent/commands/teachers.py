@@ -27,6 +27,7 @@ def find_teachers(
     words: Sequence[Path], righting: Path | None, approach: Path | None, speeds: Sequence[float], tasks: Sequence[str],
     strike: float = 0.0,
     calmness: tuple[float, float] = (0.0, 0.0),
+    mapless: bool = False,
 ) -> dict[str, TaskTeacher | SwitchingTeacher]:
     """A teacher for each task.
 
@@ -38,6 +39,7 @@ def find_teachers(
         tasks: for which teachers are wanted.
         strike: m, how near a palm that stays must come to the orb of two_tap for its teacher to be told of a tap; 0 tells of touches only.
         calmness: shares of the label before in labels: of who walks, and of who taps.
+        mapless: leave the bowl, once righted, by what a student can tell, not by a map.
 
     Raises:
         ValueError: neither one teacher nor one a task; a strike or share that is none.
@@ -54,7 +56,7 @@ def find_teachers(
     )
     righter = None if righting is None else load_teacher(find_teacher(righting)).teacher
     if righter is not None and "bowl" in found:
-        found["bowl"] = righting_teacher(experts["bowl"], righter, told["bowl"], calmness[0])
+        found["bowl"] = righting_teacher(experts["bowl"], righter, told["bowl"], calmness[0], mapless)
     if "two_tap" in found:
         tapper, speed = experts["two_tap"], told["two_tap"]
         if approach is None:

@@ -106,7 +106,7 @@ class Command:
                 raise ValueError("This preset learns from a teacher only: name one by --teacher, `locomotion` for the packaged one.")
             return None
         named = self.teacher, self.righting, self.approach, self.speeds, self.config.tasks, self.strike, self.calmness
-        return dict(find_teachers(*named))
+        return dict(find_teachers(*named, mapless=True))  # a student has no map
 
     def _skills(self) -> dict[Role, SkillTeacher] | None:
         return find_skills(self.teacher, self.righting, self.approach) if self.skills else None

@@ -1,5 +1,7 @@
 """Guides: ground heights against MuJoCo's own rays, ways through mazes against a shortest-path library."""
 
+from pathlib import Path
+
 import jax
 import mujoco
 import numpy as np
@@ -7,12 +9,13 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import shortest_path
 
+from vrodent.commands.teachers import SPEEDS, find_teachers
 from vrodent.simulation import make
 from vrodent.training.teachers.guidance import hand_distance, pose
-from vrodent.training.teachers.guides import ForageGuide, GapsGuide, MazePath, TwoTapGuide, platform_heights, terrain_heights
+from vrodent.training.teachers.guides import BowlGuide, ForageGuide, GapsGuide, MazePath, TwoTapGuide, platform_heights, terrain_heights
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
-from vrodent.training.teachers.task_teacher import task_teachers
+from vrodent.training.teachers.task_teacher import SwitchingTeacher, TaskTeacher, task_teachers
 
 
 def ray_heights(env, world: int, points: np.ndarray, group: list[int]) -> np.ndarray:
@@ -101,6 +104,34 @@ def test_only_palms_measure_the_way_to_an_orb():
     assert hand_distance(fields, env.index, fields.geom_xpos[:, palm]) == 0.0
     assert hand_distance(fields, env.index, fields.geom_xpos[:, finger]) > 1e-3
     assert np.count_nonzero(model.geom_bodyid == model.geom_bodyid[palm]) == 1  # single-geom bodies are those that feel a moved orb
+
+
+def test_without_a_map_a_rat_leaves_the_bowl_by_where_it_came_from_and_the_way_it_faces():
+    """At the centre it is sent the way it faces; 0.5 m off, facing across, half-way between that and outward; far out straight outward.
+
+    On bumps: the terrain is drawn, and no way around them is told.
+    """
+    env = make("bowl", num_worlds=3, seed=5, camera=False, physics="training")
+    env.reset()
+    fields = env.physics.fields
+    fields.qpos[:, 3:7] = np.cos(np.pi / 8), 0.0, 0.0, np.sin(np.pi / 8)  # facing up the diagonal
+    fields.forward()
+    torso = fields.xpos[:, env.index.torso, :2]
+    yaw = pose(fields, env.index).yaw
+    across = np.array([-np.sin(yaw[1]), np.cos(yaw[1])])  # to its left
+    fields.qpos[:, :2] += np.stack([np.zeros(2), 0.5 * across, 400.0 * across]) - torso
+    fields.forward()
+    heading = BowlGuide(speed=0.5, mapless=True).guide(env).heading
+    np.testing.assert_allclose(np.angle(np.exp(1j * (heading - yaw))), [0.0, np.pi / 4, np.pi / 2], atol=2e-3)  # 0.5 m of 400
+    mapped = BowlGuide(speed=0.5).guide(env).heading
+    assert np.abs(np.angle(np.exp(1j * (mapped[:2] - heading[:2])))).min() > 0.05
+
+
+def test_a_teacher_leaves_the_bowl_without_a_map_if_it_is_to():
+    for mapless in (False, True):
+        teacher = find_teachers((Path("locomotion"),), Path("righting"), None, SPEEDS, ["bowl"], mapless=mapless)["bowl"]
+        assert isinstance(teacher, SwitchingTeacher) and isinstance(teacher.usual, TaskTeacher)
+        assert isinstance(teacher.usual.guide, BowlGuide) and teacher.usual.guide.mapless is mapless
 
 
 def test_a_teacher_gives_up_a_rat_on_its_back_but_not_in_the_bowl():

@@ -7,7 +7,6 @@ loses its gait.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,14 +19,17 @@ from vrodent.task.two_tap import TwoTap
 from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_terrain, platform_heights, terrain_heights
+from vrodent.training.teachers.misjudgement import Heights, Misjudgement, misjudged
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
+from vrodent.training.teachers.risen import risen
+from vrodent.training.teachers.store import find_teacher, load_teacher
 
 _CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
 _LOWEST = 0.2  # of the bowl's height, to begin with
 _TERRAINS = 64  # that slopes are practised on
+_RISEN = 64  # moments on their feet that slopes are also practised from
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _RUN_UP = (0.1, 0.25)  # m from the torso to the edge ahead, where a moment before a gap is kept
-_ERROR_LASTS = 0.98  # of the error in where an orb is told to be, from one control step to the next: it lasts for a second
 _LOWEST_ORB, _ORB_HEIGHT = 0.05, 0.14  # m, centre of the orb within reach of a lifted paw, and in the task
 
 
@@ -60,13 +62,10 @@ class OpenGround(PracticeGround):
         self.commands.advance(self.env)
 
 
-HeightFunction = Callable[[CpuSimulation, np.ndarray], np.ndarray]
-
-
 class _Along:
     """A guide with a fixed heading and speed per world, over a ground given by a function."""
 
-    def __init__(self, ground: Ground, heights: HeightFunction, num_worlds: int):
+    def __init__(self, ground: Ground, heights: Heights, num_worlds: int):
         self.ground = ground
         self._heights = heights
         self.heading, self.speed = np.zeros(num_worlds), np.full(num_worlds, 0.4)
@@ -91,7 +90,8 @@ class Corridor(PracticeGround):
         self._crossed_before = np.zeros(env.num_worlds, int)  # gaps, when the episode began
         self.limit = config.episode_steps * 8 // 5
         self.difficulty[:] = np.linspace(0.05, 0.5, env.num_worlds)  # all kinds of gaps from the first step: none is forgotten, none is far
-        self._along = _Along(self.ground, platform_heights, env.num_worlds)
+        self._judgement = Misjudgement(rng, (env.num_worlds, 2), config.blur)
+        self._along = _Along(self.ground, misjudged(platform_heights, self._judgement), env.num_worlds)
 
     def arena(self, world: int) -> Arena:
         """Gaps of the world's scale, a little easier at times; the rat on the first platform, roughly along it."""
@@ -129,6 +129,7 @@ class Corridor(PracticeGround):
 
     def step(self, action: np.ndarray) -> GroundStep:
         """As everywhere, keeping moments of running up to an edge, one a gap."""
+        self._judgement.advance()
         last = super().step(action)
         x = self.env.physics.fields.xpos[:, self.env.index.torso, 0]
         centre, half = self.env.arenas.geom_pos[:, :, 0], self.env.arenas.geom_size[:, :, 0]
@@ -176,6 +177,7 @@ class Slopes(PracticeGround):
 
     ground = Ground.FLAT
     leads_on = True
+    second_chance_steps = 250  # to set off and be well on the way
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
@@ -183,6 +185,7 @@ class Slopes(PracticeGround):
         self._along = _Along(self.ground, level_terrain, env.num_worlds)
         self._terrains: list[tuple[np.ndarray, BowlPath]] = []
         self._path: list[BowlPath | None] = [None] * env.num_worlds
+        self._risen_on: dict[int, BowlPath] = {}  # by the arena of a moment, which the moments keep
 
     def arena(self, world: int) -> Arena:
         """A terrain; the rat standing as far from its centre as it may begin or nearer, above the highest bump under it."""
@@ -210,6 +213,16 @@ class Slopes(PracticeGround):
             self._terrains.append((terrain, BowlPath(terrain * task.height, task.radius)))
         return self._terrains[min(chosen, len(self._terrains) - 1)]
 
+    def again(self, world: int, arena: Arena) -> Arena:
+        """The bowl that the rat was thrown into, whole, with the ways on it."""
+        task = self.env.task
+        assert isinstance(task, Bowl)
+        path = self._risen_on.get(id(arena))
+        if path is None:
+            path = self._risen_on[id(arena)] = BowlPath(arena.hfield * task.height, task.radius)
+        self._path[world] = path
+        return arena
+
     def guide_of(self) -> Guide:
         """The way, as it is at the moment."""
         return self._along
@@ -230,6 +243,8 @@ class Slopes(PracticeGround):
         Exploration makes a rat that could walk here fall in the end, more often than not: were each fall to count alike, the slopes would
         sink to level ground under a rat that climbs them.
         """
+        if self.second_chance[world]:
+            return  # as hard as the task itself, whatever the world's difficulty
         share = self.tracking_sum[world] / max(self.lived[world], 1)
         lasted = self.lived[world] / self.limit if fell else 1.0
         step = (0.06 * lasted if share > 0.4 else 0.0) - (0.02 * (1.0 - lasted) if fell else 0.0)
@@ -279,8 +294,7 @@ class Orbs(PracticeGround):
         self.distance = np.full(env.num_worlds, 0.15)
         self.touched, self.touched_twice = np.zeros(env.num_worlds, int), np.zeros(env.num_worlds, int)
         self._guide = TwoTapGuide()
-        self._error = np.zeros((env.num_worlds, 3))
-        self._err(0.0)
+        self._judgement = Misjudgement(rng, (env.num_worlds, 3), config.blur)
 
     def arena(self, world: int) -> Arena:
         """A walk of orbs from the origin."""
@@ -318,17 +332,11 @@ class Orbs(PracticeGround):
 
     def told(self, guidance: Guidance) -> Guidance:
         """The orb is told to be somewhere else by the error of the moment."""
-        return guidance._replace(target=guidance.target + self._error)
-
-    def _err(self, last: float) -> None:
-        """The next error, `last` of which is the one before (Ornstein and Uhlenbeck's process)."""
-        if self.config.blur > 0.0:
-            fresh = self.rng.normal(0.0, self.config.blur, self._error.shape)
-            self._error = last * self._error + np.sqrt(1.0 - last**2) * fresh
+        return guidance._replace(target=guidance.target + self._judgement.error)
 
     def step(self, action: np.ndarray) -> GroundStep:
         """As everywhere, counting touches."""
-        self._err(_ERROR_LASTS)
+        self._judgement.advance()
         last = super().step(action)
         self.keep(np.flatnonzero(last.taps == 1), action)
         self.touched += last.taps == 1
@@ -353,5 +361,7 @@ def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> lis
             if config.levels is not None:
                 ground.difficulty[:] = np.linspace(*config.levels, worlds)
             ground.reset(np.arange(worlds))
+            if kind is Slopes and config.righting and config.second_chances:
+                ground.moments = risen(load_teacher(find_teacher(config.righting)).teacher, _RISEN, seed, config.action_scale)
             grounds.append(ground)
     return grounds

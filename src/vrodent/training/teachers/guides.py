@@ -25,6 +25,7 @@ _SEARCH = 1.2  # rad to the left of where it faces, whither it turns to look for
 _CIRCLE, _BRISK = 0.4, 0.6
 _ROUND = 2.5  # s to look around once
 _LOST = 6.0  # s after which it is to take it that it has forgotten where an orb is
+_ONWARD = 0.5  # m ahead of the torso
 _SIGHT = 0.025  # m, half the length over which a gap's share is told
 
 
@@ -122,17 +123,24 @@ class BowlGuide:
     Args:
         speed: m/s; 0 is to stand, the way the rat faces.
         ground: kind of situation.
+        mapless: not by the easiest way, which only a map of the bumps tells, but onward from the centre, which a rat can tell that
+            remembers where it came from: at the centre the way it faces, far out straight outward, in between toward the place 0.5 m ahead
+            of it. A student told of easiest ways foretold none of it (mean squared error of cosine and sine 1.3 together; to guess nothing
+            makes 1) and circled within 0.6 m of the centre, where its skill, told the truth, went 2.0 m (8 s, 10 trials).
     """
 
-    def __init__(self, *, speed: float = 1.0, ground: Ground = Ground.BOWL):
-        self.speed, self.ground = speed, ground
+    def __init__(self, *, speed: float = 1.0, ground: Ground = Ground.BOWL, mapless: bool = False):
+        self.speed, self.ground, self.mapless = speed, ground, mapless
         self.atlas = _Atlas(_bowl_path)
 
     def guide(self, env: CpuSimulation) -> Guidance:
         """Along the way."""
         at, speed = pose(env.physics.fields, env.index), np.full(env.num_worlds, self.speed)
         heading = at.yaw
-        if self.speed > 0:
+        if self.speed > 0 and self.mapless:
+            toward = at.position[:, :2] + _ONWARD * np.stack([np.cos(at.yaw), np.sin(at.yaw)], axis=1)
+            heading = np.arctan2(toward[:, 1], toward[:, 0])
+        elif self.speed > 0:
             places = at.position[:, None, :2]
             heading = np.concatenate([self.atlas.of(env, world).heading(places[world]) for world in range(env.num_worlds)])
         return Guidance(heading, speed, *no_target(env.num_worlds))

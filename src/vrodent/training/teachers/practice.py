@@ -29,12 +29,14 @@ class PracticeConfig:
         pit: m, height of a paw below which a corridor episode ends; sooner than in the task, but a paw that slips may be pulled out.
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
         physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
-        second_chances: share of the episodes that begin just before a gap, or with orbs just after a first tap; see `moments`.
+        second_chances: share of the episodes that begin just before a gap, with orbs just after a first tap (see `moments`), or on slopes
+            where `righting` has left a rat.
+        righting: a teacher's folder, or the name of a packaged one: slopes are also practised from where it has brought rats to their feet
+            that were thrown into the bowl, see `risen`; so many as `second_chances` says. Empty for a standing start alone.
         patience: s, about how long a rat that no longer goes as it is told in a corridor or on slopes may stand there before the episode
             ends as by a fall; 0 is for ever. Who may stop is paid for standing, risks nothing, and stops before the first gap for good.
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
-        blur: m, standard deviation along each axis of the error in where an orb is told to be, which lasts for a second or so. A skill that
-            a student commands is told so, and one that was never told wrong misses the orb by as much.
+        blur: m, standard deviation of the errors in where orbs and edges are told to be, see `misjudgement`.
         shaping: weights of the reward.
     """
 
@@ -46,6 +48,7 @@ class PracticeConfig:
     top_speed: tuple[float, float] = (0.6, 1.2)
     physics: Literal["training", "reference"] = "training"
     second_chances: float = 0.0
+    righting: str = ""
     patience: float = 0.0
     levels: tuple[float, float] | None = None
     blur: float = 0.0
@@ -58,6 +61,8 @@ class PracticeConfig:
             raise ValueError(f"physics must be 'training' or 'reference', got {self.physics!r}.")
         if not 0 <= self.second_chances < 1:
             raise ValueError(f"second_chances must be a share in [0, 1), got {self.second_chances}: moments must come from somewhere.")
+        if self.righting and not self.second_chances:
+            raise ValueError(f"righting is {self.righting!r}, but second_chances is 0: say what share of the episodes is to begin there.")
         if self.patience < 0:
             raise ValueError(f"patience must not be negative, got {self.patience} s.")
         if not 0 <= self.blur <= 0.1:

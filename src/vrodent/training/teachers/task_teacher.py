@@ -191,15 +191,19 @@ def _parted(observation: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(np.split(observation, [1, observation.shape[1] - OBSERVATION_SIZE], axis=1))
 
 
-def _lies(env: CpuSimulation) -> np.ndarray:
+def lies(env: CpuSimulation) -> np.ndarray:
+    """(world,) bool: torso or pelvis is tilted by more than 60 degrees, or upside down."""
     at = pose(env.physics.fields, env.index)
     return np.minimum(at.rotation[:, 2, 2], at.pelvis[:, 2, 2]) < _ON_ITS_FEET
 
 
-def righting_teacher(walker: Teacher, righter: Teacher, speed: float, calmness: float = 0.0) -> SwitchingTeacher:
-    """Out of the bowl: to its feet, then away from the centre at a speed in m/s, over slopes as over open ground, so calmly."""
-    outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT), calmness=calmness, role=Role.CLIMB)
-    return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0), role=Role.RISE), _lies, gives_up=False)
+def righting_teacher(
+    walker: Teacher, righter: Teacher, speed: float, calmness: float = 0.0, mapless: bool = False
+) -> SwitchingTeacher:
+    """Out of the bowl: to its feet, then away from the centre at a speed in m/s, over slopes as over open ground, so calmly, by a map or
+    without, see `BowlGuide`."""
+    outward = TaskTeacher(walker, BowlGuide(speed=speed, ground=Ground.FLAT, mapless=mapless), calmness=calmness, role=Role.CLIMB)
+    return SwitchingTeacher(outward, TaskTeacher(righter, BowlGuide(speed=0.0), role=Role.RISE), lies, gives_up=False)
 
 
 def approaching_teacher(
@@ -232,7 +236,7 @@ def approaching_teacher(
     if righter is None:
         return both
     rising = TaskTeacher(righter, TwoTapGuide(speed=0.0, ground=Ground.BOWL), role=Role.RISE)
-    return SwitchingTeacher(both, rising, lambda env: tapping.hopeless(env) | (_lies(env) & ~near(env)), gives_up=False, stuck=stuck)
+    return SwitchingTeacher(both, rising, lambda env: tapping.hopeless(env) | (lies(env) & ~near(env)), gives_up=False, stuck=stuck)
 
 
 def task_teachers(
