@@ -219,7 +219,7 @@ class Slopes(PracticeGround):
         assert isinstance(task, Bowl)
         path = self._risen_on.get(id(arena))
         if path is None:
-            path = self._risen_on[id(arena)] = BowlPath(arena.hfield * task.height, task.radius)
+            path = self._risen_on[id(arena)] = BowlPath(np.asarray(arena.hfield) * task.height, task.radius)
         self._path[world] = path
         return arena
 
