@@ -56,13 +56,12 @@ def test_what_begins_at_the_bottom_says_nothing_of_how_far_out_a_world_may_begin
     assert slopes.difficulty[0] > 0.5
 
 
-def test_moments_are_those_of_the_seed_and_the_first_on_the_feet():
+def test_moments_are_those_of_the_seed():
     righter = load_teacher(find_teacher("righting")).teacher
     one, other, third = (risen(righter, 5, seed, 1.0) for seed in (4, 4, 5))
     assert len(one) == 5
     np.testing.assert_array_equal([m.arena.qpos for m in one._kept], [m.arena.qpos for m in other._kept])
     assert not np.array_equal(one._kept[0].arena.qpos, third._kept[0].arena.qpos)
-    assert all(np.abs(moment.action).max() <= 1.0 for moment in one._kept)
 
 
 def test_a_teacher_that_rights_nobody_and_a_share_of_nothing_are_refused(monkeypatch):
