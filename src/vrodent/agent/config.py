@@ -25,8 +25,7 @@ class AgentConfig:
         num_policy_layers: stacked policy LSTMs, 1 to 3.
         core_size: units of the core LSTM.
         policy_size: units of each policy LSTM.
-        skip: the second and third policy LSTM also receive what the first receives. The action is read from the last layer
-            alone, but for `command_layers`.
+        skip: the second and third policy LSTM also receive what the first receives. The action is always read from the last layer alone.
         proprioception_size: values of the proprioception vector.
         action_size: actions, one an actuator.
         proprioception_layers: widths of the proprioception encoder's layers.
