@@ -105,7 +105,7 @@ class Pictures(NamedTuple):
     def lesson(self) -> Lesson:
         """For eyes that are to tell the targets from the picture alone."""
         target, nothing = self.targets(), np.zeros((len(self.bearing), 0), np.float32)
-        return Lesson(self.egocentric, nothing, target, nothing, target * np.array([1, -1, 1], np.float32))
+        return Lesson(self.egocentric, nothing, target, nothing, target * np.float32([1, -1, 1]))
 
 
 def postures(walker: Teacher, steps: int, seed: int, num_worlds: int = _WIDTH) -> np.ndarray:
@@ -215,7 +215,7 @@ class Head(eqx.Module):
         self.hidden = (NormedLayer(num_features + size, _HIDDEN, rng), NormedLayer(_HIDDEN, _HIDDEN // 2, rng)) if size else ()
         self.output = Linear(_HIDDEN // 2 if size else num_features, lesson.target.shape[1], rng, scale=0.1)
 
-    def __call__(self, features: jax.Array, felt: jax.Array | np.ndarray) -> jax.Array:
+    def __call__(self, features: jax.Array, felt: jax.Array) -> jax.Array:
         """(..., features) and (..., m) -> (..., n)."""
         x = features if not self.hidden else jnp.concatenate([features, felt], axis=-1)
         for layer in self.hidden:
