@@ -18,13 +18,10 @@ from vrodent.agent.motor import Motor
 SKILLED = dataclasses.replace(SMALL, skill_widths=(6, 4), told_size=3, body_size=9, num_estimates=4)
 
 
-@pytest.fixture(name="skilled", params=[(), (8, 6)], ids=["from the last layer", "corrected"])
-def _skilled(request: pytest.FixtureRequest) -> Agent:
-    """Two skills of random weights, and inputs that all matter; a command that is read from the last layer, and one that is corrected."""
-    agent = Agent(dataclasses.replace(SKILLED, command_layers=request.param), seed=1, stance=jnp.linspace(-0.5, 0.5, 5))
-    if agent.correction is not None:
-        drawn = np.random.default_rng(7).normal(0.0, 0.3, agent.correction.output.weight.shape)
-        agent = eqx.tree_at(lambda a: a.correction.output.weight, agent, jnp.asarray(drawn, jnp.float32))
+@pytest.fixture(name="skilled")
+def _skilled() -> Agent:
+    """Two skills of random weights, and inputs that all matter."""
+    agent = Agent(SKILLED, seed=1, stance=jnp.linspace(-0.5, 0.5, 5))
     assert agent.motor is not None
     motor = eqx.tree_at(
         lambda m: (m.gain, m.bounded, m.estimated, m.height, m.activation, m.decay),
@@ -151,30 +148,11 @@ def test_skills_are_never_learned_but_what_commands_them_is(skilled, observation
     assert all(float(jnp.abs(leaf).max()) == 0.0 for leaf in jax.tree.leaves(gradient.core))
 
 
-def test_a_correction_sees_the_senses_and_the_last_layer_and_is_learned_but_teaches_the_core_nothing(observation):
-    corrected = dataclasses.replace(SKILLED, command_layers=(8, 6))
-    agent = Agent(corrected, seed=1)
-    assert agent.correction is not None
-    assert agent.correction.hidden[0].linear.weight.shape[0] == agent.config.policy_size + agent.policy[0].weight_input.shape[0]
-    assert all(jax.tree.leaves(learned(agent).correction))
-    plain = Agent(SKILLED, seed=1)
-    zeros = jnp.zeros((9, 3), bool)
-    told, as_before = (a.unroll(observation, a.initial_memory(3), zeros)[0].command.told for a in (agent, plain))
-    np.testing.assert_array_equal(told, as_before)  # a fresh one corrects nothing, and draws from a stream of its own
-
-    def moved(agent: Agent) -> jax.Array:
-        return jnp.sum(agent.unroll(observation, agent.initial_memory(3), zeros)[0].command.told ** 2)
-
-    gradient = eqx.filter_grad(moved)(agent)
-    assert float(jnp.abs(gradient.correction.output.weight).max()) > 0.0
-    assert all(float(jnp.abs(leaf).max()) == 0.0 for leaf in jax.tree.leaves(gradient.core))
-
-
 def test_a_config_from_before_there_were_skills_is_of_an_agent_without():
     fields = json.loads(SMALL.to_json())
     for name in set(fields) & {"skill_sharpness", "tapping_skill", "body_size", "num_estimates"} | {n for n in fields if n[:4] == "told"}:
         del fields[name]
-    del fields["skill_widths"], fields["command_layers"]
+    del fields["skill_widths"]
     assert AgentConfig.from_dict(fields) == SMALL
     assert AgentConfig.from_json(SKILLED.to_json()) == SKILLED
     assert SMALL.with_skills_of(SKILLED) == SKILLED and SKILLED.with_skills_of(SMALL).skill_widths == ()
@@ -184,8 +162,7 @@ def test_a_config_from_before_there_were_skills_is_of_an_agent_without():
     ("change", "message"),
     [({"skill_widths": (4, 0)}, "skill_widths"), ({"body_size": 6}, "must hold proprioception's 7"), ({"told_size": 0}, "told_size"),
      ({"num_estimates": 10}, "num_estimates 10"), ({"told_cases": (2, 4)}, "told_cases must be a part of the 3 numbers told"),
-     ({"told_direction": (-1, 1)}, "told_direction must be a part"), ({"command_layers": (0,)}, "command_layers"),
-     ({"skill_sharpness": 0.0}, "skill_sharpness must be positive")],
+     ({"told_direction": (-1, 1)}, "told_direction must be a part"), ({"skill_sharpness": 0.0}, "skill_sharpness must be positive")],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValueError, match=message):

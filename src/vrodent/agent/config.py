@@ -12,8 +12,8 @@ IMAGE_SIZE = 64
 
 # No checkpoint had them before there were skills.
 _OF_SKILLS = (
-    "skill_widths", "skill_sharpness", "command_layers", "tapping_skill", "told_size", "told_cases", "told_direction", "told_target",
-    "body_size", "num_estimates",
+    "skill_widths", "skill_sharpness", "tapping_skill", "told_size", "told_cases", "told_direction", "told_target", "body_size",
+    "num_estimates",
 )  # fmt: skip
 
 
@@ -45,8 +45,6 @@ class AgentConfig:
             every actuator itself.
         skill_sharpness: how decidedly: a skill's share is the softmax of this times how strongly it is asked for. At 1, asked for two as
             three to one, a body does what neither would do.
-        command_layers: widths of the hidden layers of a perceptron that sees what the first policy LSTM does and the last one's output, and
-            whose output is added to the command that is read from the latter; empty for none, and of no use without skills.
         tapping_skill: number of the one that taps an orb, if what it is told beside the orb's place is to be reckoned from that, see
             `vrodent.agent.tapping`; -1 if all is foretold.
         told_size: numbers that a skill is told.
@@ -78,7 +76,6 @@ class AgentConfig:
     initial_std: float = 0.3
     skill_widths: tuple[int, ...] = ()
     skill_sharpness: float = 1.0
-    command_layers: tuple[int, ...] = ()
     tapping_skill: int = -1
     told_size: int = 54
     told_cases: tuple[int, int] = (0, 0)
@@ -92,7 +89,7 @@ class AgentConfig:
             raise ValueError(f"AgentConfig.num_policy_layers must be 1, 2 or 3, not {self.num_policy_layers!r}")
         for name in ("core_size", "policy_size", "proprioception_size", "action_size", "image_features", "num_value_heads"):
             _positive(name, getattr(self, name))
-        for name in ("proprioception_layers", "image_channels", "value_layers", "skill_widths", "command_layers"):
+        for name in ("proprioception_layers", "image_channels", "value_layers", "skill_widths"):
             for width in getattr(self, name):
                 _positive(name, width)
         if not self.proprioception_layers or not self.image_channels:

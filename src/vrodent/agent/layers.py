@@ -5,8 +5,6 @@ Initial weights are drawn with NumPy: the same seed gives the same network whate
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -50,23 +48,6 @@ class NormedLayer(eqx.Module):
         y = y - jnp.mean(y, axis=-1, keepdims=True)
         y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + 1e-6)
         return jax.nn.elu(y * self.gain + self.shift)
-
-
-class Perceptron(eqx.Module):
-    """Hidden layers and a linear one, whose weights are drawn at `scale`: with 0 it gives zeros until it has learned."""
-
-    hidden: tuple[NormedLayer, ...]
-    output: Linear
-
-    def __init__(self, size_in: int, widths: tuple[int, ...], size_out: int, rng: np.random.Generator, scale: float = 1.0) -> None:
-        sizes = (size_in, *widths)
-        self.hidden = tuple(NormedLayer(a, b, rng) for a, b in pairwise(sizes))
-        self.output = Linear(sizes[-1], size_out, rng, scale=scale)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        for layer in self.hidden:
-            x = layer(x)
-        return self.output(x)
 
 
 class PatchConvolution(eqx.Module):

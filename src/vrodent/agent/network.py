@@ -6,8 +6,7 @@
                                      |                  |     ^
                                      +------------------+-----+  shortcut: proprioception and features
 
-With `skill_widths` the last layer gives a command instead of a mean, and `vrodent.agent.motor` makes the mean of it; with `command_layers`
-a perceptron, which sees the shortcut and the last layer, corrects the command.
+With `skill_widths` the last layer gives a command instead of a mean, and `vrodent.agent.motor` makes the mean of it.
 
 No gradient passes the bar: the policy's loss never trains the core, and trains the encoders only if `policy_trains_encoders`.
 Source: Merel et al. 2020, arXiv:1911.09451, section 3.
@@ -28,7 +27,7 @@ from jax.typing import ArrayLike
 from vrodent.agent import gaussian
 from vrodent.agent.config import AgentConfig
 from vrodent.agent.encoders import ImageEncoder, Normaliser, ProprioceptionEncoder, ValueHead
-from vrodent.agent.layers import LSTM, Linear, Perceptron
+from vrodent.agent.layers import LSTM, Linear
 from vrodent.agent.memory import LSTMMemory, Memory, initial_memory
 from vrodent.agent.motor import Command, Motor
 
@@ -69,7 +68,6 @@ class Agent(eqx.Module):
         stance: (38,), MuJoCo's control of the standing posture, on which actions are centred; never learned.
         normaliser: statistics of proprioception; set by the trainer, never learned.
         motor: the skills that are commanded; None where the policy's mean is read from its last layer.
-        correction: of the command; None where `command_layers` is empty.
     """
 
     image_encoder: ImageEncoder
@@ -82,7 +80,6 @@ class Agent(eqx.Module):
     normaliser: Normaliser
     stance: jax.Array
     motor: Motor | None
-    correction: Perceptron | None
     config: AgentConfig = eqx.field(static=True)
 
     def __init__(self, config: AgentConfig, seed: int = 0, stance: ArrayLike | None = None) -> None:
@@ -97,7 +94,7 @@ class Agent(eqx.Module):
             ValueError: the stance has another shape or lies outside [-1, 1].
         """
         # Each part draws from a stream of its own: another number of policy layers leaves core and encoders as they were.
-        rngs = [np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(8 + config.num_policy_layers)]
+        rngs = [np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(7 + config.num_policy_layers)]
         shortcut = config.proprioception_size + config.feature_size
         first = config.core_size + shortcut
         later = config.policy_size + (first if config.skip else 0)
@@ -109,10 +106,8 @@ class Agent(eqx.Module):
         # The heads start small: the first policy of an untrained agent is to stand, not to twitch.
         self.mean_head = Linear(config.policy_size, config.command_size, rngs[4], scale=0.05)
         self.log_std_head = Linear(config.policy_size, config.action_size, rngs[5], scale=0.05)
-        self.policy = tuple(LSTM(later if i else first, config.policy_size, rng) for i, rng in enumerate(rngs[6:-2]))
-        self.motor = Motor(config, rngs[-2]) if config.skill_widths else None
-        sizes = config.policy_size + first, config.command_layers, config.command_size
-        self.correction = Perceptron(*sizes, rngs[-1], scale=0.0) if config.skill_widths and config.command_layers else None
+        self.policy = tuple(LSTM(later if i else first, config.policy_size, rng) for i, rng in enumerate(rngs[6:-1]))
+        self.motor = Motor(config, rngs[-1]) if config.skill_widths else None
         self.normaliser = Normaliser(config.proprioception_size)
         self.stance = _checked_stance(stance, config)
 
@@ -157,7 +152,7 @@ class Agent(eqx.Module):
             memory = self._update(i + 1, layer, x, memory, perturbation)
             x = self._policy_input(memory.policy[i].h, entry)
         felt = observation["proprioception"]
-        given, log_std = self._heads(memory.policy[-1].h, entry)
+        given, log_std = self._heads(memory.policy[-1].h)
         mean = given
         if self.motor is not None and not isinstance(memory.felt, tuple):
             clock, reckoned = self.motor.tick(felt, given, memory.clock)
@@ -188,7 +183,7 @@ class Agent(eqx.Module):
             policy.append(last)
             x = self._policy_input(h, entry)
         felt = observation["proprioception"]
-        given, log_std = self._heads(h, entry)
+        given, log_std = self._heads(h)
         after = Memory(core, tuple(policy), memory.felt, memory.clock)
         if self.motor is None or isinstance(memory.felt, tuple):
             return UnrollOutput(given, log_std, value, core_h), after
@@ -224,12 +219,9 @@ class Agent(eqx.Module):
     def _policy_input(self, below: jax.Array, entry: jax.Array) -> jax.Array:
         return jnp.concatenate([below, entry], axis=-1) if self.config.skip else below
 
-    def _heads(self, policy: jax.Array, entry: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _heads(self, policy: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What the last policy layer (..., units) gives: actions or a command, and the log standard deviation of actions."""
-        given = self.mean_head(policy)
-        if self.correction is not None:
-            given = given + self.correction(jnp.concatenate([policy, entry], axis=-1))
-        return given, _bounded_log_std(self.log_std_head(policy), self.config)
+        return self.mean_head(policy), _bounded_log_std(self.log_std_head(policy), self.config)
 
     def _moved(
         self, motor: Motor, felt: jax.Array, before: jax.Array, given: jax.Array, reckoned: jax.Array | tuple[()]

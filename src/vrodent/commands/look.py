@@ -1,4 +1,4 @@
-"""`vrodent look`: an agent's eyes learn to see orbs, or edges."""
+"""`vrodent look`: an agent's eyes learn to see orbs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import equinox as eqx
 import tyro
@@ -19,20 +19,15 @@ from vrodent.config import save_resolved, usage, writable_folder
 from vrodent.task import TASK_NAMES
 from vrodent.training.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from vrodent.training.lineage import Stage
-from vrodent.training.teachers.edges import take_edge_pictures
-from vrodent.training.teachers.eyes import EyesConfig, EyesReport, Lesson, learn_to_see, met, postures, take_pictures
-from vrodent.training.teachers.network import Teacher
+from vrodent.training.teachers.eyes import EyesConfig, EyesReport, learn_to_see, met, postures, take_pictures
 from vrodent.training.teachers.store import find_teacher, load_teacher
-
-_WALKERS = {"orbs": "locomotion", "edges": "gaps"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Teach an agent's image encoder where the orb of two_tap is, from pictures with the rat put down near it, or where the edges of gaps
-    are, from pictures that a teacher takes as it runs; of what the agent meets in its tasks (its other tasks) the encoder goes on to say
-    what it said before. An orb a metre away is two pixels wide, and imitation alone hardly learns to see it. OUT/agent is the agent with
-    the new eyes: go on by `vrodent train distil --start OUT/agent`.
+    """Teach an agent's image encoder where the orb of two_tap is, from pictures with the rat put down near it; of what the agent meets in
+    its tasks the encoder goes on to say what it said before. An orb a metre away is two pixels wide, and imitation alone hardly learns to
+    see it. OUT/agent is the agent with the new eyes: go on by `vrodent train distil --start OUT/agent`.
 
     example: vrodent look four-tasks --out runs/eyes
     """
@@ -43,11 +38,8 @@ class Command:
     """Folder for the agent and the settings."""
     config: EyesConfig = field(default_factory=EyesConfig)
     """The settings."""
-    subject: Literal["orbs", "edges"] = "orbs"
-    """What to see."""
-    walker: Path | None = None
-    """A teacher's folder or a packaged one's name: the rats in the pictures stand as it walks, or run as it runs. By default `locomotion`
-    for orbs and `gaps` for edges."""
+    walker: Path = Path("locomotion")
+    """A teacher's folder or a packaged one's name: the rats in the pictures stand as it walks."""
     met_steps: int = 400
     """Control steps in 8 worlds of each task from which it is taken what the agent meets."""
     json: bool = False
@@ -58,30 +50,25 @@ class Command:
         begun = time.monotonic()
         with usage():
             checkpoint = load_checkpoint(find_checkpoint(self.agent))
-            walker = load_teacher(find_teacher(self.walker or Path(_WALKERS[self.subject]))).teacher
+            walker = load_teacher(find_teacher(self.walker)).teacher
             if self.met_steps < 4:
                 raise ValueError(f"met_steps must be at least 4, but is {self.met_steps}.")
             out = writable_folder(self.out)
         save_resolved(out / "settings.json", "look", self)
-        others = tuple(task for task in TASK_NAMES if self.subject == "orbs" or task != "gaps")
-        kept = met(checkpoint.agent, others, self.met_steps, self.config.seed)
-        encoder, report = learn_to_see(checkpoint.agent.image_encoder, self._lesson(walker), kept, self.config)
+        kept = met(checkpoint.agent, TASK_NAMES, self.met_steps, self.config.seed)
+        pictures = take_pictures(postures(walker, self.config.walked, self.config.seed), self.config)
+        encoder, report = learn_to_see(checkpoint.agent.image_encoder, pictures, kept, self.config)
         agent: Agent = eqx.tree_at(lambda a: a.image_encoder, checkpoint.agent, encoder)
         stage = self._stage((time.monotonic() - begun) / 3600)
         where = save_checkpoint(out / "agent", agent, lineage=(*checkpoint.lineage, stage), numbers=report._asdict())
         self._say(where, report)
         return 0
 
-    def _lesson(self, walker: Teacher) -> Lesson:
-        if self.subject == "edges":
-            return take_edge_pictures(walker, self.config)
-        return take_pictures(postures(walker, self.config.walked, self.config.seed), self.config).lesson()
-
     def _stage(self, hours: float) -> Stage:
         return Stage(
-            method=f"eyes taught where {self.subject} are by {self.config.num_pictures} pictures",
+            method=f"eyes taught where orbs are by {self.config.num_pictures} pictures",
             trained_from=Path(self.agent).name,
-            tasks=("two_tap",) if self.subject == "orbs" else ("gaps",),
+            tasks=("two_tap",),
             steps=0,
             wall_clock_hours=hours,
             machine=f"{os.cpu_count()} cores, {platform.machine()}",

@@ -31,7 +31,7 @@ from vrodent.training.run_store import ResumeError, RunStore
 from vrodent.training.settings import TrainConfig, allot
 from vrodent.training.sharding import learner_mesh
 from vrodent.training.teachers.network import Teacher as SkillTeacher
-from vrodent.training.teachers.skills import Role, stakes, with_correction, with_skills
+from vrodent.training.teachers.skills import Role, stakes, with_skills
 from vrodent.training.teachers.strikes import STRIKE
 
 Evaluate = Callable[[Agent, int], Mapping[str, float]]
@@ -130,8 +130,6 @@ def _beginning(config: TrainConfig, options: _Options) -> tuple[TrainConfig, Che
         told = (options.teachers or {}).get("two_tap")
         strike = told.strike if isinstance(told, StrikingTeacher) else 0.0
         agent = with_skills(agent, options.skills, config.seed, strike or STRIKE)
-    if config.agent.command_layers and agent.config.command_layers != config.agent.command_layers:
-        agent = with_correction(agent, config.agent.command_layers, config.seed)
     return replace(config, agent=agent.config), origin, agent
 
 

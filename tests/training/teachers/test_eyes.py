@@ -72,7 +72,7 @@ def _painted(count: int) -> Pictures:
 def test_eyes_learn_where_the_orb_is_and_keep_what_they_said_of_other_things():
     pictures, agent = _painted(1600), Agent(AgentConfig(image_channels=(8, 8, 8), image_features=32), seed=1)
     kept = np.random.default_rng(0).integers(0, 256, (64, 64, 64, 3), dtype=np.uint8)
-    seeing, report = learn_to_see(agent.image_encoder, pictures.lesson(), kept, SMALL, say=lambda line: None)
+    seeing, report = learn_to_see(agent.image_encoder, pictures, kept, SMALL, say=lambda line: None)
     assert report.error < 0.3 * report.constant, "pictures that took no part in learning"
     features, before = (np.asarray(e(jnp.asarray(kept))) for e in (seeing, agent.image_encoder))
     assert np.mean((features - before) ** 2) < 0.3 * before.var(axis=0).mean()

@@ -28,7 +28,7 @@ from vrodent.training.losses import LossConfig, unroll_loss
 from vrodent.training.popart import initial_statistics
 from vrodent.training.preset import tiny
 from vrodent.training.teachers.network import Teacher, TeacherConfig
-from vrodent.training.teachers.skills import HINT_SIZE, Role, stakes, with_correction, with_skills
+from vrodent.training.teachers.skills import HINT_SIZE, Role, stakes, with_skills
 from vrodent.training.teachers.strikes import STRIKE
 from vrodent.training.train import train
 from vrodent.training.tree_folder import CheckpointError
@@ -101,25 +101,6 @@ def test_an_agent_keeps_what_it_is_and_at_another_time_its_command_as_well(skill
     _same((twice.mean_head, twice.motor.hidden, twice.motor.estimates), (once.mean_head, once.motor.hidden, once.motor.estimates))
     _same(twice.motor.skills[Role.WALK], once.motor.skills[Role.WALK])
     np.testing.assert_array_equal(twice.motor.skills[Role.JUMP].mean, np.ones(259))
-
-
-def test_an_agent_given_a_correction_does_as_before_and_keeps_it_with_other_skills(skills):
-    skilled = with_skills(Agent(SMALL, seed=4), skills, seed=1)
-    corrected = with_correction(skilled, (7, 5), seed=3)
-    rng = np.random.default_rng(0)
-    seen = {"proprioception": rng.normal(size=(2, 158)).astype(np.float32), "egocentric": rng.integers(0, 256, (2, 64, 64, 3), np.uint8)}
-    one, other = (agent.act(seen, agent.initial_memory(2))[0].mean for agent in (skilled, corrected))
-    np.testing.assert_array_equal(one, other)
-    assert with_correction(corrected, (7, 5)) is corrected
-    moved = eqx.tree_at(lambda a: a.correction.output.bias, corrected, jnp.ones(59))
-    _same(with_skills(moved, skills).correction, moved.correction)
-
-
-@pytest.mark.parametrize("layers", [(7, 5), (4,)])
-def test_a_correction_is_for_agents_with_skills_and_keeps_its_widths(skills, layers):
-    agent = Agent(SMALL, seed=4) if layers == (7, 5) else with_correction(with_skills(Agent(SMALL, seed=4), skills), (7, 5))
-    with pytest.raises(ValueError, match="cannot be given command_layers"):
-        with_correction(agent, layers)
 
 
 def test_the_error_of_a_command_by_hand():

@@ -1,4 +1,4 @@
-"""Eyes that see: an agent's image encoder learns from pictures where the orb of two_tap is, or, see `edges`, where a corridor's edges are.
+"""Eyes that see an orb: an agent's image encoder learns from pictures where the orb of two_tap is.
 
 An orb a metre away is two pixels wide. A student that learns from a teacher's actions hardly learns to see it, for while it walks its own
 motion foretells the next action better than its eyes do. Pictures with the rat at places and in directions drawn at random have no such
@@ -20,7 +20,7 @@ import optax
 
 from vrodent.agent import Agent
 from vrodent.agent.encoders import ImageEncoder
-from vrodent.agent.layers import Linear, NormedLayer
+from vrodent.agent.layers import Linear
 from vrodent.simulation import CpuSimulation, make
 from vrodent.training import progress
 from vrodent.training.teachers.guidance import pose
@@ -30,7 +30,6 @@ from vrodent.training.teachers.task_teacher import TaskTeacher
 
 _HALF_VIEW = 0.65  # rad; the camera sees 0.7 to either side of where the head points
 _WIDTH = 64  # worlds that pictures are taken in
-_HIDDEN = 256  # units of a head that is told what is felt as well
 _FEATURE_FLOOR = 0.05  # added to a feature's deviation, so that one that hardly changes is not held too fast
 
 
@@ -70,24 +69,6 @@ class EyesConfig:
             raise ValueError(f"Eyes need 32 pictures and 20 steps of walking at least, not {self.num_pictures} and {self.walked}.")
 
 
-class Lesson(NamedTuple):
-    """What eyes learn from: `egocentric` (picture, 64, 64, 3) uint8; `felt` (picture, m), what else tells of the target, no numbers or
-    proprioception in standard deviations; `target` (picture, n); and both as in a mirror."""
-
-    egocentric: np.ndarray
-    felt: np.ndarray
-    target: np.ndarray
-    mirrored_felt: np.ndarray
-    mirrored_target: np.ndarray
-
-    def batch(self, chosen: np.ndarray, flipped: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pictures, what is felt and targets of those chosen (row,) int, as in a mirror where `flipped` (row,) bool."""
-        image, side = self.egocentric[chosen], flipped[:, None]
-        felt = np.where(side, self.mirrored_felt[chosen], self.felt[chosen])
-        target = np.where(side, self.mirrored_target[chosen], self.target[chosen])
-        return np.where(flipped[:, None, None, None], image[:, :, ::-1], image), felt, target
-
-
 class Pictures(NamedTuple):
     """What the rat sees and where the orb is: `egocentric` (picture, 64, 64, 3) uint8; `bearing` (picture,) rad from the torso's yaw, left
     positive; `distance` (picture,) m in the plane."""
@@ -101,11 +82,6 @@ class Pictures(NamedTuple):
         the distance in m, else 0."""
         seen = np.abs(self.bearing) < _HALF_VIEW
         return np.stack([seen, seen * 2.0 * np.sin(self.bearing), seen * 0.5 * np.log(self.distance)], axis=1).astype(np.float32)
-
-    def lesson(self) -> Lesson:
-        """For eyes that are to tell the targets from the picture alone."""
-        target, nothing = self.targets(), np.zeros((len(self.bearing), 0), np.float32)
-        return Lesson(self.egocentric, nothing, target, nothing, target * np.float32([1, -1, 1]))
 
 
 def postures(walker: Teacher, steps: int, seed: int, num_worlds: int = _WIDTH) -> np.ndarray:
@@ -197,34 +173,8 @@ def met(agent: Agent, tasks: tuple[str, ...], steps: int, seed: int, num_worlds:
     return np.concatenate(found)
 
 
-class Head(eqx.Module):
-    """Foretells targets from features, linearly, and with what is felt through a hidden layer: where in a picture the ground ahead is
-    depends on how the head is held.
-
-    Args:
-        num_features: of the encoder.
-        lesson: tells the other sizes.
-        rng: of the initial weights.
-    """
-
-    hidden: tuple[NormedLayer, ...]
-    output: Linear
-
-    def __init__(self, num_features: int, lesson: Lesson, rng: np.random.Generator) -> None:
-        size = lesson.felt.shape[1]
-        self.hidden = (NormedLayer(num_features + size, _HIDDEN, rng), NormedLayer(_HIDDEN, _HIDDEN // 2, rng)) if size else ()
-        self.output = Linear(_HIDDEN // 2 if size else num_features, lesson.target.shape[1], rng, scale=0.1)
-
-    def __call__(self, features: jax.Array, felt: jax.Array) -> jax.Array:
-        """(..., features) and (..., m) -> (..., n)."""
-        x = features if not self.hidden else jnp.concatenate([features, felt], axis=-1)
-        for layer in self.hidden:
-            x = layer(x)
-        return self.output(x)
-
-
-Seeing = tuple[ImageEncoder, Head]
-"""An encoder, and the head that foretells from its features."""
+Seeing = tuple[ImageEncoder, Linear]
+"""An encoder, and the head that foretells the orb's place from its features."""
 
 
 class EyesReport(NamedTuple):
@@ -237,13 +187,13 @@ class EyesReport(NamedTuple):
 
 
 def learn_to_see(
-    encoder: ImageEncoder, lesson: Lesson, kept: np.ndarray, config: EyesConfig, say: Callable[[str], None] = progress.say
+    encoder: ImageEncoder, pictures: Pictures, kept: np.ndarray, config: EyesConfig, say: Callable[[str], None] = progress.say
 ) -> tuple[ImageEncoder, EyesReport]:
-    """Teach an encoder what a lesson's targets are, and to say of everything else what it said before.
+    """Teach an encoder where the orb is, and to say of everything else what it said before.
 
     Args:
         encoder: to begin with.
-        lesson: pictures and targets; the last sixteenth is kept for judging.
+        pictures: with the orb's place.
         kept: (picture, 64, 64, 3) uint8, on which features are to stay.
         config: rates and weights.
         say: takes the lines of progress.
@@ -251,42 +201,50 @@ def learn_to_see(
     Returns:
         the encoder, and how well it sees.
     """
-    rng, target = np.random.default_rng([config.seed, 2]), lesson.target
+    rng, target = np.random.default_rng([config.seed, 2]), pictures.targets()
     learnt = len(target) - len(target) // 16
     before = _features(encoder, kept)
     scale = before.std(axis=0) + _FEATURE_FLOOR
-    model = (encoder, Head(before.shape[1], lesson, rng))
+    head = Linear(before.shape[1], target.shape[1], rng, scale=0.1)
     optimiser = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.updates, 1.0 / 30.0))
-    moments, begun = optimiser.init(eqx.filter(model, eqx.is_inexact_array)), time.monotonic()
+    model = (encoder, head)
+    moments, begun = optimiser.init(model), time.monotonic()
     for update in range(config.updates):
         chosen, same = rng.integers(learnt, size=config.batch_size), rng.integers(len(kept), size=config.kept_batch)
-        batch = *lesson.batch(chosen, rng.random(config.batch_size) < 0.5), kept[same], before[same] / scale, scale
+        image, wanted = _mirrored(pictures.egocentric[chosen], target[chosen], rng.random(config.batch_size) < 0.5)
+        batch = image, wanted, kept[same], before[same] / scale, scale
         model, moments, loss = _update(optimiser, model, moments, batch, config.keep_weight)
         if update % 500 == 499:
             left = (time.monotonic() - begun) / (update + 1) * (config.updates - update - 1)
             say(f"{update + 1:,} updates, loss {float(loss):.3f}, {progress.duration(left)} left")
     judged = target[learnt:]
-    foretold = np.asarray(model[1](jnp.asarray(_features(model[0], lesson.egocentric[learnt:])), jnp.asarray(lesson.felt[learnt:])))
+    foretold = np.asarray(model[1](jnp.asarray(_features(model[0], pictures.egocentric[learnt:]))))
     moved = float(np.mean(((_features(model[0], kept) - before) / scale) ** 2))
     constant = float(np.mean(np.sum((judged - target[:learnt].mean(axis=0)) ** 2, axis=1)))
     return model[0], EyesReport(float(np.mean(np.sum((foretold - judged) ** 2, axis=1))), constant, moved)
+
+
+def _mirrored(image: np.ndarray, target: np.ndarray, flipped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right exchanged where told: the picture's columns, and the bearing's sign."""
+    sign = np.where(flipped, -1.0, 1.0)[:, None] ** np.array([0, 1, 0])
+    return np.where(flipped[:, None, None, None], image[:, :, ::-1], image), (target * sign).astype(np.float32)
 
 
 @eqx.filter_jit
 def _update(
     optimiser: optax.GradientTransformation, model: Seeing, moments: optax.OptState, batch: tuple[np.ndarray, ...], keep_weight: float
 ) -> tuple[Seeing, optax.OptState, jax.Array]:
-    image, felt, target, kept, before, scale = batch
+    image, target, kept, before, scale = batch
 
     def loss(model: Seeing) -> jax.Array:
         encoder, head = model
         features = encoder(jnp.concatenate([image, kept]))
-        error = jnp.mean(jnp.sum((head(features[: len(image)], felt) - target) ** 2, axis=1))
+        error = jnp.mean(jnp.sum((head(features[: len(image)]) - target) ** 2, axis=1))
         return error + keep_weight * jnp.mean((features[len(image) :] / scale - before) ** 2)
 
-    value, gradient = eqx.filter_value_and_grad(loss)(model)
+    value, gradient = jax.value_and_grad(loss)(model)
     change, moments = optimiser.update(gradient, moments)
-    return eqx.apply_updates(model, change), moments, value
+    return optax.apply_updates(model, change), moments, value
 
 
 _encode = eqx.filter_jit(lambda encoder, image: encoder(image))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import IntEnum
 
 import equinox as eqx
@@ -75,7 +75,7 @@ def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0, s
     fresh = Agent(config, seed=seed, stance=np.asarray(agent.stance))
     kept = ["image_encoder", "proprioception_encoder", "core", "value_head", "policy", "log_std_head", "normaliser"]
     if agent.motor is not None:
-        kept += ["mean_head", "correction"]
+        kept += ["mean_head"]
     fresh = eqx.tree_at(lambda a: [getattr(a, name) for name in kept], fresh, [getattr(agent, name) for name in kept])
     assert fresh.motor is not None
     motor = _wired(fresh.motor, strike)
@@ -83,27 +83,6 @@ def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0, s
         motor = eqx.tree_at(lambda m: (m.hidden, m.estimates), motor, (agent.motor.hidden, agent.motor.estimates))
     skills = tuple(_taught(motor.skills[role], teachers[role], role) for role in Role)
     return eqx.tree_at(lambda a: a.motor, fresh, eqx.tree_at(lambda m: m.skills, motor, skills))
-
-
-def with_correction(agent: Agent, layers: tuple[int, ...], seed: int = 0) -> Agent:
-    """An agent whose command a perceptron of hidden layers so wide corrects, by nothing until it has learned.
-
-    Args:
-        agent: that commands skills; one whose command such a perceptron corrects already stays as it is.
-        layers: widths.
-        seed: of its hidden layers.
-
-    Raises:
-        ValueError: the agent has no skills, or a perceptron of other widths.
-    """
-    if agent.motor is None or agent.config.command_layers not in ((), layers):
-        there = "no skills" if agent.motor is None else f"command_layers {agent.config.command_layers}"
-        raise ValueError(f"An agent with {there} cannot be given command_layers {layers}.")
-    if agent.config.command_layers == layers:
-        return agent
-    wider = Agent(replace(agent.config, command_layers=layers), seed=seed, stance=np.asarray(agent.stance))
-    kept = [field.name for field in fields(agent) if field.name not in ("config", "correction")]
-    return eqx.tree_at(lambda a: [getattr(a, name) for name in kept], wider, [getattr(agent, name) for name in kept])
 
 
 def skilled(config: AgentConfig, teachers: Mapping[Role, Teacher]) -> AgentConfig:
