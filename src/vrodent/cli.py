@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "score an agent in the four tasks",
     "teach": "train a privileged teacher, for students to be kickstarted from",
     "look": "teach an agent's eyes where orbs are, before it is taught to act",
+    "equip": "exchange one of an agent's skills for a teacher's network",
     "train": "train an agent, by a preset",
     "study": "record, analyse and report, in one go",
 }

@@ -77,11 +77,15 @@ class Skill(eqx.Module):
     def __call__(self, body: jax.Array, deflection: jax.Array, told: jax.Array, height: jax.Array) -> jax.Array:
         """Control around the stance, (..., 38), of the body (..., body), the last control around the stance (..., 38), what is told
         (..., told), and the height (...,)."""
-        told = self.keep * told + self.constant + self.level * height[..., None]
+        told = self.heard(told, height)
         x = jnp.concatenate([body, deflection / self.reach, told], axis=-1)
         y = self.inlet(jnp.clip((x - self.mean) * self.scale, -_CLIP, _CLIP))
         y = y + self.narrow(jax.nn.relu(self.widen(_standardised(y))))
         return self.reach * jnp.tanh(self.outlet(_standardised(y)))
+
+    def heard(self, told: jax.Array, height: jax.Array) -> jax.Array:
+        """What it hears (..., told) of what is told (..., told), at a height (...,)."""
+        return self.keep * told + self.constant + self.level * height[..., None]
 
 
 class Motor(eqx.Module):
@@ -160,6 +164,11 @@ class Motor(eqx.Module):
             told = told.at[..., self.clock.reckoned].set(reckoned)
         acts = jnp.stack([skill(body, deflection, told, height) for skill in self.skills], axis=-1)
         return jnp.sum(acts * share[..., None, :], axis=-1), command
+
+    def heard(self, skill: int, command: Command) -> jax.Array:
+        """What a skill hears of a command, (..., told), but for what a clock reckons."""
+        height = command.estimates[..., jnp.argmax(self.estimated == self.height)]
+        return self.skills[skill].heard(self._rounded(self._directed(command.told)), height)
 
     def _rounded(self, told: jax.Array) -> jax.Array:
         """What is told, its cases close to ones and zeros that sum to 1."""

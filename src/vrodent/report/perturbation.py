@@ -72,9 +72,12 @@ def _experiment(page: Page, result: Result) -> str:
     ]  # fmt: skip
     caption = (
         "Points: means over trials, or shares; bars: 95 % intervals (Wilson’s for shares, bootstrap over trials for means). Grey: the "
-        "intact animal with its interval. The number of units is on a logarithmic scale."
+        "intact animal with its interval. The number of units is on a logarithmic scale. Commands and sessions count layers from 0: "
+        f"{layer_title('policy0')} is policy0 there."
     )
-    dashes = "Solid: the most modulated units; dashed: the least; dotted: random ones, others in every trial."
+    dashes = (
+        "Circles, solid: the most modulated units; squares, dashed: the least; diamonds, dotted: random ones, others in every trial."
+    )
     return (
         tag("h3", escape(_title(result)))
         + tag("p", escape(_sentence(result)), class_="text")
@@ -143,14 +146,14 @@ def curves(result: Result, name: str, layers: list[str], selections: tuple[str, 
         "line": {"color": "var(--null)", "width": 1.5}, "hovertemplate": "intact: %{y:.3g}<extra></extra>",
     }]  # fmt: skip
     order = result["agent_layer"].tolist()
-    for i, selection in enumerate(selections):
+    for i, selection in enumerate(selections):  # told apart by place and symbol, as layers are where there is one selection
         for layer in layers:
             # All units are one condition, whichever come first: it ends every curve.
             here = (result["condition_layer"] == layer) & ((result["condition_selection"] == selection) | (ks == _most(result, layer)))
             at = np.flatnonzero(here)[np.argsort(ks[here])]
             if len(at) and (selection in _selections(result, layer)):
-                data.append(_curve(ks[at] * _apart(order.index(layer), len(order)), value[at], low[at], high[at], layer, selection,
-                                   order.index(layer), i))  # fmt: skip
+                place, places = (i, len(selections)) if len(selections) > 1 else (order.index(layer), len(order))
+                data.append(_curve(ks[at] * _apart(place, places), value[at], low[at], high[at], layer, selection, place, i))
     x = _axis("units", type="log", tickvals=sorted(set(ks[1:].tolist())), ticktext=[str(k) for k in sorted(set(ks[1:].tolist()))])
     is_share = name.endswith("_share")
     y = _axis("share" if is_share else "m/s", rangemode="tozero", **({"range": [-0.03, 1.03]} if is_share else {}))
@@ -162,7 +165,7 @@ def _most(result: Result, layer: str) -> int:
 
 
 def _apart(index: int, count: int) -> float:
-    """A factor that keeps the layers' bars from hiding each other."""
+    """A factor that keeps bars from hiding each other."""
     return 1.05 ** (index - (count - 1) / 2)
 
 

@@ -16,12 +16,15 @@ from vrodent.task import Arena
 from vrodent.task.bowl import Bowl
 from vrodent.task.gaps import Gaps
 from vrodent.task.two_tap import TwoTap
+from vrodent.training.checkpoint import load_agent
 from vrodent.training.teachers.bowl_path import BowlPath
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
 from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_terrain, platform_heights, terrain_heights
 from vrodent.training.teachers.misjudgement import Heights, Misjudgement, misjudged
+from vrodent.training.teachers.onlooker import Onlooker
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 from vrodent.training.teachers.risen import risen
+from vrodent.training.teachers.skills import Role
 from vrodent.training.teachers.store import find_teacher, load_teacher
 
 _CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
@@ -80,7 +83,7 @@ class _Along:
 class Corridor(PracticeGround):
     """A corridor whose gaps are scaled by the world's difficulty in [0, 1] of the release's."""
 
-    ground = Ground.GAPS
+    ground, role = Ground.GAPS, Role.JUMP
     leads_on = True
     second_chance_steps = 70  # for the gap and half the platform behind it, where the hind feet may still slip
 
@@ -175,7 +178,7 @@ class Slopes(PracticeGround):
     goes on for two metres and is steepest near its beginning; one put at once before the full climb sat down there.)
     """
 
-    ground = Ground.FLAT
+    ground, role = Ground.FLAT, Role.CLIMB
     leads_on = True
     second_chance_steps = 250  # to set off and be well on the way
 
@@ -345,7 +348,13 @@ class Orbs(PracticeGround):
 
 
 def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> list[PracticeGround]:
-    """The grounds that have worlds, each reset, without a camera."""
+    """The grounds that have worlds, each reset; without cameras, but for those where an onlooker tells.
+
+    Raises:
+        ValueError: there is an onlooker, and worlds in which it cannot tell what an oracle does.
+        CheckpointError: a teacher or an agent is not there, or damaged.
+    """
+    teller = load_agent(config.onlooker) if config.onlooker else None
     kinds: tuple[tuple[type[PracticeGround], object], ...] = (
         (OpenGround, TwoTap()),
         (Corridor, Gaps(corridor_length=16.0, gap_length=(1e-3, 0.2))),
@@ -356,10 +365,15 @@ def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> lis
     grounds = []
     for number, ((kind, task), worlds) in enumerate(zip(kinds, config.num_worlds, strict=True)):
         if worlds:
-            env = make(task, worlds, seed=seed, physics=config.physics, camera=False, num_threads=num_threads)  # type: ignore[arg-type]
+            if teller is not None and kind.role is None:
+                raise ValueError(f"an onlooker tells in corridors and on slopes; num_worlds has {worlds} worlds of {kind.__name__}.")
+            camera = teller is not None
+            env = make(task, worlds, seed=seed, physics=config.physics, camera=camera, num_threads=num_threads)  # type: ignore[arg-type]
             ground = kind(env, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,))), config)
             if config.levels is not None:
                 ground.difficulty[:] = np.linspace(*config.levels, worlds)
+            if teller is not None and kind.role is not None:
+                ground.onlooker = Onlooker(teller, worlds, kind.role)
             ground.reset(np.arange(worlds))
             if kind is Slopes and config.righting and config.second_chances:
                 ground.moments = risen(load_teacher(find_teacher(config.righting)).teacher, _RISEN, seed, config.action_scale)

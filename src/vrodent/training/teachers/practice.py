@@ -11,8 +11,10 @@ from vrodent.simulation import CpuSimulation
 from vrodent.task import CONTROL_STEP, Arena
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide
 from vrodent.training.teachers.moments import Moments
+from vrodent.training.teachers.onlooker import Onlooker
 from vrodent.training.teachers.privileged import observe
 from vrodent.training.teachers.shaping import ShapingConfig, shape
+from vrodent.training.teachers.skills import Role
 
 _STOPPED = 0.05  # share of what is told; standing rats sway by less
 
@@ -37,6 +39,8 @@ class PracticeConfig:
             ends as by a fall; 0 is for ever. Who may stop is paid for standing, risks nothing, and stops before the first gap for good.
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
         blur: m, standard deviation of the errors in where orbs and edges are told to be, see `misjudgement`.
+        onlooker: an agent's folder, or the name of a packaged one: in corridors and on slopes the rat is told by it, see `onlooker`, not by
+            an oracle. Empty for the oracle.
         shaping: weights of the reward.
     """
 
@@ -52,6 +56,7 @@ class PracticeConfig:
     patience: float = 0.0
     levels: tuple[float, float] | None = None
     blur: float = 0.0
+    onlooker: str = ""
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
     def __post_init__(self) -> None:
@@ -67,6 +72,8 @@ class PracticeConfig:
             raise ValueError(f"patience must not be negative, got {self.patience} s.")
         if not 0 <= self.blur <= 0.1:
             raise ValueError(f"blur must be a distance from 0 to 0.1 m, got {self.blur}.")
+        if self.onlooker and (self.second_chances or self.blur):
+            raise ValueError("with an onlooker second_chances and blur must be 0: it remembers no moments kept, and errs by itself.")
         if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
             raise ValueError(f"levels must be two difficulties in [0, 1], the lower first; got {self.levels}.")
 
@@ -82,6 +89,7 @@ class PracticeGround:
 
     ground: Ground
     leads_on = False  # its rats are always told to go on
+    role: Role | None = None  # of the skill that is practised, where a student can tell it all that an oracle does
     second_chance_steps: int  # of an episode that begins from a moment kept; a ground that keeps none has none
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
@@ -96,6 +104,7 @@ class PracticeGround:
         self.top_speed = np.full(worlds, 0.65)
         self.difficulty = np.zeros(worlds)
         self.moments, self.second_chance = Moments(), np.zeros(worlds, bool)
+        self.onlooker: Onlooker | None = None
 
     # What a ground decides -----------------------------------------------------------------------------------------------------
 
@@ -144,6 +153,8 @@ class PracticeGround:
             self.steps[chosen] = self.limit - self.second_chance_steps
         self.tracking_sum[ids], self.lived[ids], self.lately[ids] = 0.0, 0, 1.0
         self.begin(ids)
+        if self.onlooker is not None:
+            self.onlooker.look(self.env.observe(), ids, fresh=True)
 
     def _anew(self, ids: np.ndarray) -> None:
         self.env.reset_to(ids, [self._disturbed(self.arena(int(world))) for world in ids])
@@ -158,9 +169,10 @@ class PracticeGround:
         return Arena(**{**values, "qpos": qpos, "act": self.env.standing_ctrl * settled})
 
     def observe(self) -> np.ndarray:
-        """(world, observation) privileged."""
+        """(world, observation) privileged; with an onlooker what it tells, and after it the privileged one."""
         guide = self.guide_of()
-        return observe(self.env, guide, self.told(guide.guide(self.env)), self.config.action_scale)
+        truth = observe(self.env, guide, self.told(guide.guide(self.env)), self.config.action_scale)
+        return truth if self.onlooker is None else np.concatenate([self.onlooker.told(truth), truth], axis=1)
 
     def step(self, action: np.ndarray) -> GroundStep:
         """Take one standing-centred action (world, 38) in [-1, 1] in every world. Ended worlds are not restarted: call `restart`."""
@@ -176,6 +188,8 @@ class PracticeGround:
         self.tracking_sum += judged.tracking
         self.previous_action = action.copy()
         self.advance()
+        if self.onlooker is not None:
+            self.onlooker.look(result.observation, np.arange(env.num_worlds), fresh=False)
         observation = self.observe()
         broken = diverged | ~np.isfinite(observation).all(axis=1)
         observation[broken] = 0.0

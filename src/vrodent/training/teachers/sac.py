@@ -75,7 +75,11 @@ class SacMetrics(NamedTuple):
 
 
 class SacLearner:
-    """Holds what is constant: the configuration and the optimiser. Every method is a pure function of arrays."""
+    """Holds what is constant: the configuration and the optimiser. Every method is a pure function of arrays.
+
+    Observations are those of the network's size, or twice as long: what the actor is told, then what is true. Critics judge by the truth,
+    for they are only needed where it is known (Pinto et al. 2017, arXiv:1710.06542).
+    """
 
     def __init__(self, network: TeacherConfig, config: SacConfig | None = None):
         self.network = network
@@ -97,10 +101,16 @@ class SacLearner:
             key=key,
         )
 
+    def _told(self, observation: jax.Array) -> jax.Array:
+        return observation[..., : self.network.observation_size]
+
+    def _true(self, observation: jax.Array) -> jax.Array:
+        return observation[..., -self.network.observation_size :]
+
     def critic_target(self, variables: SacVariables, batch: Transitions, key: jax.Array) -> jax.Array:
         """(batch,): scaled n-step reward + discount x soft value of the last observation, by the pessimistic target critic."""
-        action, log_density = variables.actor.sample(batch.next_observation, key)
-        first, second = variables.target_critic(batch.next_observation, action)
+        action, log_density = variables.actor.sample(self._told(batch.next_observation), key)
+        first, second = variables.target_critic(self._true(batch.next_observation), action)
         soft = jnp.minimum(first, second) - jnp.exp(variables.log_temperature) * log_density
         return jax.lax.stop_gradient(batch.reward * self.config.reward_scale + batch.discount * soft)
 
@@ -110,7 +120,7 @@ class SacLearner:
         target = self.critic_target(variables, batch, action_key)
 
         def loss(critic: Critic) -> jax.Array:
-            first, second = critic(batch.observation, batch.action)
+            first, second = critic(self._true(batch.observation), batch.action)
             return jnp.mean((first - target) ** 2) + jnp.mean((second - target) ** 2)
 
         value, gradient = jax.value_and_grad(loss)(variables.critic)
@@ -122,16 +132,17 @@ class SacLearner:
 
     def update_actor(self, variables: SacVariables, observation: jax.Array) -> tuple[SacVariables, SacMetrics]:
         """One step of actor and temperature on (batch, observation)."""
+        told, true = self._told(observation), self._true(observation)
         key, action_key = jax.random.split(variables.key)
         rough_key = jax.random.fold_in(action_key, 1)
 
         def loss(learned: tuple[Actor, jax.Array]) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
             actor, log_temperature = learned
-            action, log_density = actor.sample(observation, action_key)
-            value = jnp.minimum(*variables.critic(observation, action))
+            action, log_density = actor.sample(told, action_key)
+            value = jnp.minimum(*variables.critic(true, action))
             policy = jnp.mean(jax.lax.stop_gradient(jnp.exp(log_temperature)) * log_density - value)
             if self.config.smoothness > 0.0:
-                policy = policy + self.config.smoothness * self.roughness(actor, observation, rough_key)
+                policy = policy + self.config.smoothness * self.roughness(actor, told, rough_key)
             surplus = jax.lax.stop_gradient(jnp.mean(log_density) + self.network.action_size * self.config.target_entropy)
             return policy - log_temperature * surplus, (value.mean(), log_density.mean())
 

@@ -85,6 +85,25 @@ def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0, s
     return eqx.tree_at(lambda a: a.motor, fresh, eqx.tree_at(lambda m: m.skills, motor, skills))
 
 
+def equipped(agent: Agent, role: Role, teacher: Teacher) -> Agent:
+    """An agent with one of its skills exchanged for a teacher's network. All else is as it was, what it tells that skill too.
+
+    Args:
+        agent: that commands skills.
+        role: which.
+        teacher: of the same width.
+
+    Raises:
+        ValueError: the agent commands no skills, or the teacher is of another size.
+    """
+    if agent.motor is None:
+        raise ValueError("this agent has no skills: teach it to command some by `vrodent train distil --skills`.")
+    skill, width = agent.motor.skills[role], teacher.config.actor_width
+    if skill.inlet.bias.size != width:
+        raise ValueError(f"the skill to {role.name.lower()} is {skill.inlet.bias.size} units wide, and this teacher {width}.")
+    return eqx.tree_at(lambda a: a.motor.skills[role], agent, _taught(skill, teacher, role))
+
+
 def skilled(config: AgentConfig, teachers: Mapping[Role, Teacher]) -> AgentConfig:
     """The architecture of an agent with those skills."""
     widths = tuple(teachers[role].config.actor_width for role in Role)

@@ -49,6 +49,7 @@ class TeachConfig:
         moments_steps: control steps after which the observation's normalisation is frozen.
         noise_correlation: between the exploration noise of one control step and the next; 0 is white. Noise that lasts moves limbs farther
             (Eberhard et al. 2023, OpenReview hQ9V5QN27eS): a rat on its back never comes to its feet by white noise.
+        actor_from: control step from which the actor learns; the critics alone do before, of what a teacher taken over is worth elsewhere.
         calm: share of the worlds that act by the mean action, without noise. It is the mean that a teacher is judged by, and where it
             stands still, or sways, is a place that noise never lets a rat stay in: nobody would learn that it is bad there.
         stumbles: that begin a second in each world, see `vrodent.training.teachers.stumbles`; for a teacher whose student is clumsy.
@@ -66,6 +67,7 @@ class TeachConfig:
     random_steps: int = 8_000
     moments_steps: int = 400_000
     noise_correlation: float = 0.0
+    actor_from: int = 0
     calm: float = 0.0
     stumbles: float = 0.0
     mirror: bool = False
@@ -147,10 +149,12 @@ class Schooling:
         self.learner = SacLearner(self.network, config.sac)
         self.variables: SacVariables = self.learner.initial(config.seed)
         self.moments = RunningMoments(OBSERVATION_SIZE)
-        self.replay = TransitionReplay(config.replay, OBSERVATION_SIZE, self.network.action_size, config.sac.gamma)
+        size = OBSERVATION_SIZE * (2 if config.practice.onlooker else 1)
+        self.replay = TransitionReplay(config.replay, size, self.network.action_size, config.sac.gamma)
         self.steps = 0
         self.seconds = 0.0
-        self.classroom = Classroom(make_grounds(config.practice, config.seed))
+        # Pictures are dear: who practises by them is worth both halves of a small machine.
+        self.classroom = Classroom(make_grounds(config.practice, config.seed, num_threads=0 if config.practice.onlooker else 1))
         self._stopping = False
         self.origin: tuple[Stage, ...] = ()
         if resume:
@@ -176,8 +180,10 @@ class Schooling:
 
     def lineage(self) -> tuple[Stage, ...]:
         """What made it."""
+        practice = self.config.practice
+        observed = f"told by {practice.onlooker}, critics by privileged observation" if practice.onlooker else "privileged observation"
         stage = Stage(
-            method=f"soft actor-critic on practice grounds, {self.config.practice.physics} physics, privileged observation",
+            method=f"soft actor-critic on practice grounds, {practice.physics} physics, {observed}",
             trained_from=self.origin[-1].method if self.origin else f"initial weights, seed {self.config.seed}",
             tasks=tuple(type(ground).__name__ for ground in self.classroom.grounds),
             steps=self.steps,
@@ -234,13 +240,14 @@ class Schooling:
         last = self.config.noise_correlation
         self._noise = last * self._noise + np.sqrt(1.0 - last**2) * self.rng.standard_normal(self._noise.shape)
         noise = np.where(self._calm[:, None], 0.0, self._noise)
-        chosen = self._act(self.variables.actor, self._normalised(observation), noise.astype(np.float32))
+        told = self._normalised(observation[:, :OBSERVATION_SIZE])
+        chosen = self._act(self.variables.actor, told, noise.astype(np.float32))
         return self._stumbles(np.asarray(chosen), self.rng)
 
     def _normalised(self, observation: np.ndarray) -> np.ndarray:
-        normalised = observation - self.moments.mean.astype(np.float32)
+        normalised = _parts(observation) - self.moments.mean.astype(np.float32)
         normalised *= (1.0 / np.sqrt(self.moments.variance + 1e-3)).astype(np.float32)
-        return np.clip(normalised, -8.0, 8.0, out=normalised)
+        return np.clip(normalised, -8.0, 8.0, out=normalised).reshape(observation.shape)
 
     def _learn(self) -> tuple[SacVariables, SacMetrics]:
         batch = self.replay.sample(self.rng, (self.config.updates // 2, 2, self.config.batch_size))
@@ -250,6 +257,9 @@ class Schooling:
             observation=self._normalised(batch.observation), next_observation=self._normalised(batch.next_observation)
         )
         variables, metrics = self.learner.update(self.variables, batch)
+        if self.steps < self.config.actor_from:
+            held = {name: getattr(self.variables, name) for name in ("actor", "log_temperature", "actor_optimiser")}
+            variables = variables._replace(**held)
         if not np.isfinite(float(metrics.critic_loss)):
             raise FloatingPointError(
                 f"The critics' error is {float(metrics.critic_loss)} after {self.steps} steps. The last checkpoint in {self.out} is whole: "
@@ -260,16 +270,21 @@ class Schooling:
     def _reflect(self, batch: Transitions, count: int) -> None:
         """Turn the first `count` transitions of every minibatch into their mirror images. Which they are is chance already."""
         rows = (..., slice(count), slice(None))
-        batch.observation[rows] = self._mirror.observation(batch.observation[rows])
-        batch.next_observation[rows] = self._mirror.observation(batch.next_observation[rows])
+        for observation in (batch.observation, batch.next_observation):
+            _parts(observation)[..., :count, :, :] = self._mirror.observation(_parts(observation[rows]))
         batch.action[rows] = self._mirror.action(batch.action[rows])
 
     def _store(self, observation: np.ndarray, action: np.ndarray, steps: list[GroundStep]) -> None:
         if self.steps < self.config.moments_steps and not self.origin:
-            self.moments.add(observation)
+            self.moments.add(observation[:, -OBSERVATION_SIZE:])
         self.replay.add(
             observation, action, _join(steps, "reward"), _join(steps, "terminated"), _join(steps, "truncated"), _join(steps, "observation")
         )
+
+
+def _parts(observation: np.ndarray) -> np.ndarray:
+    """(..., part, OBSERVATION_SIZE), the same memory: one observation, or what is told and what is true."""
+    return observation.reshape(*observation.shape[:-1], -1, OBSERVATION_SIZE)
 
 
 class Tally:
@@ -288,22 +303,24 @@ class Tally:
             first, second = (step.taps == 1).sum(), (step.taps == 2).sum()
             self._sums[i] += len(step.reward), step.reward.sum(), step.tracking.sum(), step.terminated.sum(), ended.sum(), first, second
 
-    def rows(self) -> list[tuple[str, float, float, float, float, float, float, float]]:
+    def rows(self) -> list[tuple[str, float, float, float, float, float, float, float, float]]:
         """(ground, reward per step, tracking, share of episodes that fell, difficulty, top speed m/s, first taps and correct second taps
-        a minute) of each ground."""
+        a minute, s that passed for each end of an episode) of each ground."""
         found = []
         for name, (count, reward, tracking, fell, ended, *taps), ground in zip(self._names, self._sums, self._grounds, strict=True):
             values = reward / max(count, 1), tracking / max(count, 1), fell / max(ended, 1)
             minutes = max(count, 1) * 0.02 / 60
-            found.append((name, *values, float(ground.difficulty.mean()), float(ground.top_speed.mean()), *(n / minutes for n in taps)))
+            grown = float(ground.difficulty.mean()), float(ground.top_speed.mean())
+            found.append((name, *values, *grown, *(n / minutes for n in taps), 0.02 * count / max(ended, 1)))
         return found
 
     def line(self, steps: int, goal: int, rate: float, metrics: SacMetrics | None) -> str:
         """One line for a person: how far, how long still, how it goes."""
         left = (goal - steps) / max(rate, 1e-9)
         parts = [
-            f"{n} {r:.2f}/step track {t:.2f} fell {f:.0%} level {d:.2f} to {v:.2f} m/s" + (f" taps {a:.1f}, {b:.1f}/min" if a else "")
-            for n, r, t, f, d, v, a, b in self.rows()
+            f"{n} {r:.2f}/step track {t:.2f} fell {f:.0%} after {s:.1f} s level {d:.2f} to {v:.2f} m/s"
+            + (f" taps {a:.1f}, {b:.1f}/min" if a else "")
+            for n, r, t, f, d, v, a, b, s in self.rows()
         ]
         learned = "" if metrics is None else f" | critic error {float(metrics.critic_loss):.3f} value {float(metrics.value):.2f}"
         return f"{steps:,} of {goal:,} steps, {rate:.0f}/s, {left / 60:.0f} min left | " + " | ".join(parts) + learned
@@ -315,7 +332,7 @@ class Tally:
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if fresh:
-                names = ("reward", "tracking", "fell", "difficulty", "top_speed", "taps", "double_taps")
+                names = ("reward", "tracking", "fell", "difficulty", "top_speed", "taps", "double_taps", "lasted")
                 writer.writerow(["steps", "seconds", "ground", *names, "critic_error"])
             error = "" if metrics is None else float(metrics.critic_loss)
             for row in self.rows():
