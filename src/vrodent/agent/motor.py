@@ -159,7 +159,7 @@ class Motor(eqx.Module):
         deflection = known * (jnp.clip(rise / (1.0 - self.decay), -1.0, 1.0) - stance)
         command = Command(estimates, given[..., : len(self.skills)], given[..., len(self.skills) :])
         height = body[..., self.height]
-        share, told = self._shares(command.asked), self._rounded(self._directed(command.told))
+        share, told = self.shares(command.asked), self._rounded(self._directed(command.told))
         if self.clock is not None and not isinstance(reckoned, tuple):
             told = told.at[..., self.clock.reckoned].set(reckoned)
         acts = jnp.stack([skill(body, deflection, told, height) for skill in self.skills], axis=-1)
@@ -202,9 +202,10 @@ class Motor(eqx.Module):
         """(...,) m from a palm to where the orb is told to be; (...,) bool, whether the skill that taps has the rat."""
         assert self.clock is not None
         asked, told = given[..., : len(self.skills)], given[..., len(self.skills) :]
-        return self.clock.distance(felt, told), self._shares(asked)[..., self.clock.skill] > 0.5
+        return self.clock.distance(felt, told), self.shares(asked)[..., self.clock.skill] > 0.5
 
-    def _shares(self, asked: jax.Array) -> jax.Array:
+    def shares(self, asked: jax.Array) -> jax.Array:
+        """How the rat is shared among the skills, (..., skills), by logits (..., skills)."""
         return jax.nn.softmax(self.sharpness * asked, axis=-1)
 
     def _directed(self, told: jax.Array) -> jax.Array:

@@ -37,6 +37,18 @@ def test_one_skill_becomes_the_teachers_and_all_else_stays(tmp_path, capsys):
     assert (tmp_path / "out" / "settings.json").is_file()
 
 
+def test_straight_its_skill_hears_no_course_but_straight_ahead(tmp_path, capsys):
+    words = ["equip", "four-tasks", "--skill", "climb", "--teacher", "slopes", "--straight", "--out", str(tmp_path), "--json"]
+    assert main(words) == 0
+    agent = load_agent(json.loads(capsys.readouterr().out)["agent"])
+    usual = equipped(agent, Role.CLIMB, load_teacher(find_teacher(Path("slopes"))).teacher)
+    told = jax.numpy.asarray(np.random.default_rng(0).normal(size=(5, 54)), jax.numpy.float32)
+    heard, unheeded = (np.asarray(one.motor.skills[Role.CLIMB].heard(told, told[:, 0])) for one in (usual, agent))
+    np.testing.assert_array_equal(unheeded[:, :3], np.tile([1.0, 0.0, 0.5], (5, 1)))
+    np.testing.assert_array_equal(heard[:, :3], told[:, :3])
+    np.testing.assert_array_equal(unheeded[:, 3:], heard[:, 3:])
+
+
 def test_what_does_not_fit_is_refused(tmp_path, capsys):
     narrow = Teacher(jax.random.key(0), TeacherConfig(observation_size=OBSERVATION_SIZE, actor_width=8))
     with pytest.raises(ValueError, match="256 units wide, and this teacher 8"):

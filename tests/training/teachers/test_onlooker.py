@@ -17,7 +17,8 @@ from vrodent.simulation import make
 from vrodent.task.gaps import Gaps
 from vrodent.training.teachers import grounds
 from vrodent.training.teachers.grounds import make_grounds
-from vrodent.training.teachers.guides import GapsGuide
+from vrodent.training.teachers.guidance import Ground
+from vrodent.training.teachers.guides import BowlGuide, GapsGuide
 from vrodent.training.teachers.mirror import Mirror
 from vrodent.training.teachers.onlooker import Onlooker
 from vrodent.training.teachers.practice import PracticeConfig
@@ -73,6 +74,24 @@ def test_told_by_the_student_a_teacher_does_as_the_students_skill(agent, skills)
         if fresh.any():
             senses = env.reset(fresh)
     assert np.std(said, axis=0).max() > 0.01, "it tells the same whatever it sees: the test shows nothing"
+
+
+def test_the_rat_moves_as_that_of_an_agent_with_the_skill_practised(skills):
+    """Whatever share of the rat it gives to that skill and to others. Tolerances as above."""
+    env = make("bowl", 4, seed=2)
+    agent = with_skills(Agent(SMALL, seed=3, stance=env.standing_ctrl), skills)
+    agent = eqx.tree_at(lambda a: a.mean_head.weight, agent, 2.0 * agent.mean_head.weight)
+    onlooker, senses, memory, shares = Onlooker(agent, 4, Role.CLIMB), env.reset(), agent.initial_memory(4), []
+    for step in range(6):
+        output, memory = agent.act(senses, memory)
+        onlooker.look(senses, np.arange(4), fresh=step == 0)
+        guide = BowlGuide(speed=0.5, ground=Ground.FLAT)
+        heard = onlooker.told(observe(env, guide, guide.guide(env), 1.0))
+        skill = np.asarray(skills[Role.CLIMB].act(jnp.asarray(heard))[0])
+        np.testing.assert_allclose(agent.config.action_scale * np.asarray(output.mean), onlooker.moved(skill), atol=1e-4)
+        shares.append(onlooker.share.copy())
+        senses = env.step(np.asarray(agent.ctrl(output.mean), float)).observation
+    assert np.min(shares) > 0.05 and np.max(shares) < 0.95, "one skill has it all: the test shows nothing"
 
 
 def test_what_is_felt_stays_the_truth_and_the_rest_does_not(agent):
@@ -149,10 +168,14 @@ def test_practice_advances_the_onlooker_once_a_step_and_forgets_with_each_episod
 
 def test_who_cannot_tell_is_refused(monkeypatch, agent):
     monkeypatch.setattr(grounds, "load_agent", lambda name: agent)
-    with pytest.raises(ValueError, match="2 worlds of OpenGround"):
+    with pytest.raises(ValueError, match="not in 2 worlds of OpenGround"):
         make_grounds(replace(CONFIG, num_worlds=(2, 1, 0, 0, 0)), seed=0)
-    with pytest.raises(ValueError, match="with an onlooker second_chances and blur must be 0"):
+    with pytest.raises(ValueError, match="with an onlooker second_chances are thrown starts on slopes, without righting"):
         replace(CONFIG, second_chances=0.3)
+    with pytest.raises(ValueError, match="with an onlooker blur must be 0"):
+        replace(CONFIG, blur=0.01)
+    with pytest.raises(ValueError, match="blindfold is for an onlooker on slopes and in hollows"):
+        replace(CONFIG, blindfold=True)
     with pytest.raises(ValueError, match="commands no skills"):
         Onlooker(Agent(SMALL), 2, Role.JUMP)
 

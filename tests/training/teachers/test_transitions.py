@@ -73,3 +73,21 @@ def test_ring_keeps_the_newest():
 def test_empty_replay_says_so():
     with pytest.raises(ValueError, match="collect some steps"):
         TransitionReplay(ReplayConfig(capacity=4), 1, 1).sample(np.random.default_rng(0), (1,))
+
+
+def test_nothing_is_kept_of_steps_that_were_not_practised():
+    """A window is kept if it is whole and each of its steps up to the end of its episode was practised."""
+    worlds, steps, num_steps, rng = 6, 80, 3, np.random.default_rng(2)
+    now, following, reward, terminated, truncated = history(rng, steps, worlds)
+    practised = rng.random((steps, worlds)) < 0.8
+    replay = TransitionReplay(ReplayConfig(capacity=1000, num_steps=num_steps), 2, 1, GAMMA)
+    for t in range(steps):
+        replay.add(now[t], np.zeros((worlds, 1), np.float32), reward[t], terminated[t], truncated[t], following[t], practised[t])
+    ends = terminated | truncated
+    truth = set()
+    for t, world in expected(reward, terminated, truncated, num_steps):
+        length = next((k + 1 for k in range(num_steps) if ends[t + k, world]), num_steps)
+        if practised[t : t + length, world].all():
+            truth.add((t, world))
+    stored = replay.arrays()["observation"].astype(int)
+    assert {tuple(row) for row in stored} == truth and len(stored) == len(truth) > 100

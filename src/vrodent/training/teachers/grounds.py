@@ -17,19 +17,18 @@ from vrodent.task.bowl import Bowl
 from vrodent.task.gaps import Gaps
 from vrodent.task.two_tap import TwoTap
 from vrodent.training.checkpoint import load_agent
-from vrodent.training.teachers.bowl_path import BowlPath
-from vrodent.training.teachers.guidance import Ground, Guidance, Guide, no_target, pose
-from vrodent.training.teachers.guides import HeldCommands, TwoTapGuide, level_terrain, platform_heights, terrain_heights
-from vrodent.training.teachers.misjudgement import Heights, Misjudgement, misjudged
+from vrodent.training.teachers.blindfolded import Blindfolded
+from vrodent.training.teachers.guidance import Ground, Guidance, Guide, pose
+from vrodent.training.teachers.guides import Along, HeldCommands, TwoTapGuide, platform_heights, terrain_heights
+from vrodent.training.teachers.misjudgement import Misjudgement, misjudged
 from vrodent.training.teachers.onlooker import Onlooker
 from vrodent.training.teachers.practice import GroundStep, PracticeConfig, PracticeGround, turned
 from vrodent.training.teachers.risen import risen
 from vrodent.training.teachers.skills import Role
+from vrodent.training.teachers.slopes import Slopes, highest
 from vrodent.training.teachers.store import find_teacher, load_teacher
 
-_CLIMB, _RIDGE = 0.2, 0.5  # of the bowl's radius, well within the climb and where it ends
-_LOWEST = 0.2  # of the bowl's height, to begin with
-_TERRAINS = 64  # that slopes are practised on
+_FARTHEST = 4.0  # m from the centre, where a rat may be dropped; the ridge is at 3
 _RISEN = 64  # moments on their feet that slopes are also practised from
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _RUN_UP = (0.1, 0.25)  # m from the torso to the edge ahead, where a moment before a gap is kept
@@ -65,26 +64,11 @@ class OpenGround(PracticeGround):
         self.commands.advance(self.env)
 
 
-class _Along:
-    """A guide with a fixed heading and speed per world, over a ground given by a function."""
-
-    def __init__(self, ground: Ground, heights: Heights, num_worlds: int):
-        self.ground = ground
-        self._heights = heights
-        self.heading, self.speed = np.zeros(num_worlds), np.full(num_worlds, 0.4)
-
-    def guide(self, env: CpuSimulation) -> Guidance:
-        return Guidance(self.heading, self.speed, *no_target(env.num_worlds))
-
-    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
-        return self._heights(env, points)
-
-
 class Corridor(PracticeGround):
     """A corridor whose gaps are scaled by the world's difficulty in [0, 1] of the release's."""
 
     ground, role = Ground.GAPS, Role.JUMP
-    leads_on = True
+    leads_on, hurried = True, True
     second_chance_steps = 70  # for the gap and half the platform behind it, where the hind feet may still slip
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
@@ -94,7 +78,7 @@ class Corridor(PracticeGround):
         self.limit = config.episode_steps * 8 // 5
         self.difficulty[:] = np.linspace(0.05, 0.5, env.num_worlds)  # all kinds of gaps from the first step: none is forgotten, none is far
         self._judgement = Misjudgement(rng, (env.num_worlds, 2), config.blur)
-        self._along = _Along(self.ground, misjudged(platform_heights, self._judgement), env.num_worlds)
+        self._along = Along(self.ground, misjudged(platform_heights, self._judgement), env.num_worlds)
 
     def arena(self, world: int) -> Arena:
         """Gaps of the world's scale, a little easier at times; the rat on the first platform, roughly along it."""
@@ -170,103 +154,30 @@ class Corridor(PracticeGround):
             self.difficulty[world] = max(0.01, self.difficulty[world] - 0.025)
 
 
-class Slopes(PracticeGround):
-    """Walking out of the bowl by its easiest way, from a standing start somewhere on its slopes. A fall ends it, as on open ground.
+class Hollow(PracticeGround):
+    """The bowl's own start: dropped at its centre in any orientation, to come to its feet and stand. Lying down ends nothing here.
 
-    With a world's difficulty in [0, 1] the terrain rises to the task's height, at a half; then the rat begins farther and farther out, up
-    to the ridge. (A walker that practised anywhere on lower terrain was at home on bumps and stopped at the foot of the climb, which
-    goes on for two metres and is steepest near its beginning; one put at once before the full climb sat down there.)
+    With a world's difficulty in [0, 1] it is dropped farther out, up to beyond the ridge, where rats fall that climb.
     """
 
-    ground, role = Ground.FLAT, Role.CLIMB
-    leads_on = True
-    second_chance_steps = 250  # to set off and be well on the way
-
-    def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
-        super().__init__(env, rng, config)
-        self.difficulty[:] = np.linspace(0.0, 0.3, env.num_worlds)
-        self._along = _Along(self.ground, level_terrain, env.num_worlds)
-        self._terrains: list[tuple[np.ndarray, BowlPath]] = []
-        self._path: list[BowlPath | None] = [None] * env.num_worlds
-        self._risen_on: dict[int, BowlPath] = {}  # by the arena of a moment, which the moments keep
-
-    def arena(self, world: int) -> Arena:
-        """A terrain; the rat standing as far from its centre as it may begin or nearer, above the highest bump under it."""
-        task = self.env.task
-        assert isinstance(task, Bowl)
-        level = 2.0 * max(self.difficulty[world] - self.rng.choice([0.0, 0.1]), 0.0)
-        terrain, path = self._terrain(task)
-        hfield = (terrain * (_LOWEST + (1.0 - _LOWEST) * min(level, 1.0))).astype(np.float32)
-        distance = task.radius * self.rng.uniform(0.01, _CLIMB + (_RIDGE - _CLIMB) * max(level - 1.0, 0.0))
-        angle = self.rng.uniform(-np.pi, np.pi)
-        place = distance * np.array([np.cos(angle), np.sin(angle)])
-        cells = hfield.shape[0] - 1
-        around = (place + self.rng.uniform(-0.08, 0.08, (30, 2)) + task.radius) / (2 * task.radius) * cells
-        column, row = np.clip(around.round().astype(int), 0, cells).T
-        ground = max(hfield[row, column].max() * task.height + self.env.model.geom("terrain").pos[2], 0.0)
-        self._path[world] = path
-        yaw = path.heading(place[None])[0] + self.rng.normal(0.0, 0.7)
-        return Arena(qpos=turned(self.env.model.qpos0, (place[0], place[1], ground + 0.005), yaw), hfield=hfield)
-
-    def _terrain(self, task: Bowl) -> tuple[np.ndarray, BowlPath]:
-        """One of so many terrains, with the ways on it where it is of full height: to find them anew in each episode would take a while."""
-        chosen = int(self.rng.integers(_TERRAINS))
-        if chosen >= len(self._terrains):
-            terrain = task.terrain(self.rng)
-            self._terrains.append((terrain, BowlPath(terrain * task.height, task.radius)))
-        return self._terrains[min(chosen, len(self._terrains) - 1)]
-
-    def again(self, world: int, arena: Arena) -> Arena:
-        """The bowl that the rat was thrown into, whole, with the ways on it."""
-        task = self.env.task
-        assert isinstance(task, Bowl)
-        path = self._risen_on.get(id(arena))
-        if path is None:
-            path = self._risen_on[id(arena)] = BowlPath(np.asarray(arena.hfield) * task.height, task.radius)
-        self._path[world] = path
-        return arena
-
-    def guide_of(self) -> Guide:
-        """The way, as it is at the moment."""
-        return self._along
-
-    def begin(self, ids: np.ndarray) -> None:
-        """A speed."""
-        self._along.speed[ids] = self.rng.uniform(0.3, self.top_speed[ids])
-        self.advance()
-
-    def advance(self) -> None:
-        """Along the way."""
-        at = pose(self.env.physics.fields, self.env.index).position[:, None, :2]
-        self._along.heading[:] = [0.0 if path is None else path.heading(at[i])[0] for i, path in enumerate(self._path)]
-
-    def grow(self, world: int, fell: bool) -> None:
-        """Farther out where the rat went as it was told, to the end or for long; nearer where it fell, the more so the sooner.
-
-        Exploration makes a rat that could walk here fall in the end, more often than not: were each fall to count alike, the slopes would
-        sink to level ground under a rat that climbs them.
-        """
-        if self.second_chance[world]:
-            return  # as hard as the task itself, whatever the world's difficulty
-        share = self.tracking_sum[world] / max(self.lived[world], 1)
-        lasted = self.lived[world] / self.limit if fell else 1.0
-        step = (0.06 * lasted if share > 0.4 else 0.0) - (0.02 * (1.0 - lasted) if fell else 0.0)
-        self.difficulty[world] = np.clip(self.difficulty[world] + step, 0.0, 1.0)
-
-
-class Hollow(PracticeGround):
-    """The bowl's own start: dropped at its centre in any orientation, to come to its feet and stand. Lying down ends nothing here."""
-
-    ground = Ground.BOWL
+    ground, role = Ground.BOWL, Role.RISE
 
     def __init__(self, env: CpuSimulation, rng: np.random.Generator, config: PracticeConfig):
         super().__init__(env, rng, config)
         self.limit = config.episode_steps * 2 // 5
-        self._along = _Along(self.ground, terrain_heights, env.num_worlds)
+        self._along = Along(self.ground, terrain_heights, env.num_worlds)
 
     def arena(self, world: int) -> Arena:
-        """As the task draws it."""
-        return self.env.task.draw(self.rng, self.env.model)
+        """As the task draws it, but for the place."""
+        arena = self.env.task.draw(self.rng, self.env.model)
+        if self.difficulty[world] == 0.0:
+            return arena
+        angle = self.rng.uniform(-np.pi, np.pi)
+        place = _FARTHEST * self.difficulty[world] * self.rng.random() * np.array([np.cos(angle), np.sin(angle)])
+        qpos = arena.qpos.copy()
+        qpos[:2] += place
+        qpos[2] += highest(self.env, np.asarray(arena.hfield), place, self.rng)
+        return replace(arena, qpos=qpos)
 
     def guide_of(self) -> Guide:
         """Stand, facing anywhere."""
@@ -365,15 +276,17 @@ def make_grounds(config: PracticeConfig, seed: int, num_threads: int = 1) -> lis
     grounds = []
     for number, ((kind, task), worlds) in enumerate(zip(kinds, config.num_worlds, strict=True)):
         if worlds:
-            if teller is not None and kind.role is None:
-                raise ValueError(f"an onlooker tells in corridors and on slopes; num_worlds has {worlds} worlds of {kind.__name__}.")
-            camera = teller is not None
+            if teller is not None and (kind.role is None or (kind is Hollow and not config.blindfold)):
+                raise ValueError(
+                    f"an onlooker tells in corridors and on slopes, blindfold in hollows too, not in {worlds} worlds of {kind.__name__}."
+                )
+            camera = teller is not None and not config.blindfold
             env = make(task, worlds, seed=seed, physics=config.physics, camera=camera, num_threads=num_threads)  # type: ignore[arg-type]
             ground = kind(env, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,))), config)
             if config.levels is not None:
                 ground.difficulty[:] = np.linspace(*config.levels, worlds)
             if teller is not None and kind.role is not None:
-                ground.onlooker = Onlooker(teller, worlds, kind.role)
+                ground.onlooker = Blindfolded(teller, env, kind.role) if config.blindfold else Onlooker(teller, worlds, kind.role)
             ground.reset(np.arange(worlds))
             if kind is Slopes and config.righting and config.second_chances:
                 ground.moments = risen(load_teacher(find_teacher(config.righting)).teacher, _RISEN, seed, config.action_scale)

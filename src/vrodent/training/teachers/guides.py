@@ -13,7 +13,7 @@ from vrodent.simulation import CpuSimulation
 from vrodent.task import Arena
 from vrodent.task.two_tap import CORRECT, TAPPED, WAITING
 from vrodent.training.teachers.bowl_path import BowlPath
-from vrodent.training.teachers.guidance import Ground, Guidance, no_target, pose
+from vrodent.training.teachers.guidance import Ground, Guidance, Pose, no_target, pose
 from vrodent.training.teachers.strikes import StruckProgress, struck_since
 
 _SLOWEST = 0.3  # m/s, of a walk
@@ -95,6 +95,23 @@ def _bowl_path(env: CpuSimulation, arena: Arena) -> BowlPath:
     return BowlPath(np.asarray(arena.hfield) * top, half)
 
 
+class Along:
+    """A guide with a fixed heading and speed per world, over a ground given by a function."""
+
+    def __init__(self, ground: Ground, heights: Callable[[CpuSimulation, np.ndarray], np.ndarray], num_worlds: int):
+        self.ground = ground
+        self._heights = heights
+        self.heading, self.speed = np.zeros(num_worlds), np.full(num_worlds, 0.4)
+
+    def guide(self, env: CpuSimulation) -> Guidance:
+        """As set."""
+        return Guidance(self.heading, self.speed, *no_target(env.num_worlds))
+
+    def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
+        """By the function."""
+        return self._heights(env, points)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GapsGuide:
     """Along the corridor at a speed.
@@ -115,6 +132,12 @@ class GapsGuide:
     def heights(self, env: CpuSimulation, points: np.ndarray) -> np.ndarray:
         """Platforms and pits."""
         return platform_heights(env, points)
+
+
+def onward(at: Pose) -> np.ndarray:
+    """(world,) rad: from the origin toward the place 0.5 m ahead of the rat; at the origin the way it faces, far out straight outward."""
+    toward = at.position[:, :2] + _ONWARD * np.stack([np.cos(at.yaw), np.sin(at.yaw)], axis=1)
+    return np.arctan2(toward[:, 1], toward[:, 0])
 
 
 class BowlGuide:
@@ -138,8 +161,7 @@ class BowlGuide:
         at, speed = pose(env.physics.fields, env.index), np.full(env.num_worlds, self.speed)
         heading = at.yaw
         if self.speed > 0 and self.mapless:
-            toward = at.position[:, :2] + _ONWARD * np.stack([np.cos(at.yaw), np.sin(at.yaw)], axis=1)
-            heading = np.arctan2(toward[:, 1], toward[:, 0])
+            heading = onward(at)
         elif self.speed > 0:
             places = at.position[:, None, :2]
             heading = np.concatenate([self.atlas.of(env, world).heading(places[world]) for world in range(env.num_worlds)])

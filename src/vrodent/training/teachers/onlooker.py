@@ -1,7 +1,8 @@
 """A student that looks on while a teacher moves its rat, and tells it what an oracle would.
 
 A skill that was always told the truth runs as fast as who sees everything, and leaps from where an edge is; its student tells it where an
-edge may be. Practised with what the student tells, a skill learns what to do on such a word, and to look where it can be told more.
+edge may be. Practised with what the student tells, a skill learns what to do on such a word, and to look where it can be told more. The
+rat moves as if that were the student's skill already: where the student asks for another, by the other.
 Source: Kumar et al. 2021, arXiv:2107.04034, the other way round: there the estimator learns on with the policy fixed, here the policy.
 """
 
@@ -31,6 +32,10 @@ class Onlooker:
         num_worlds: rats.
         role: of the skill that is told.
 
+    Attributes:
+        share: (world,) in [0, 1], how much of the rat it gives to that skill.
+        rest: (world, 38), what its other skills do with theirs, control around the stance.
+
     Raises:
         ValueError: the agent commands no skills.
     """
@@ -38,7 +43,11 @@ class Onlooker:
     def __init__(self, agent: Agent, num_worlds: int, role: Role):
         if agent.motor is None:
             raise ValueError("this agent commands no skills, so that it has nothing to tell one: give one taught with --skills.")
-        self.agent, self.role = agent, role
+        outlet = agent.motor.skills[role].outlet
+        silent = outlet.weight * 0.0, outlet.bias * 0.0
+        self.agent = eqx.tree_at(lambda a: (a.motor.skills[role].outlet.weight, a.motor.skills[role].outlet.bias), agent, silent)
+        self.role = role
+        self.share, self.rest = np.ones(num_worlds, np.float32), np.zeros((num_worlds, agent.config.action_size), np.float32)
         self.memory: Memory = jax.tree.map(np.array, agent.initial_memory(num_worlds))
         self._told = np.zeros((num_worlds, TOLD.stop - TOLD.start), np.float32)
         self._estimates = np.zeros((num_worlds, len(not_felt())), np.float32)
@@ -69,12 +78,21 @@ class Onlooker:
         heard[:, TOLD] = self._told
         return heard
 
+    def take(self, worlds: np.ndarray, *said: np.ndarray) -> None:
+        """Keep what is said of some worlds (n,): estimates of the body, what the skill hears, its share, what the others do."""
+        for kept, new in zip((self._estimates, self._told, self.share, self.rest), said, strict=True):
+            kept[worlds] = new
+
+    def moved(self, deflection: np.ndarray) -> np.ndarray:
+        """Control around the stance, (world, 38), of the whole agent whose skill does so (world, 38)."""
+        return self.share[:, None] * deflection + self.rest
+
     def _look(self, senses: Observation, worlds: np.ndarray, size: int, fresh: bool) -> None:
         rows = np.resize(worlds, size)  # the first again, to fill up
         memory = jax.tree.map(lambda array: array[rows], self.memory)
         seen = {name: senses[name][rows] for name in ("proprioception", "egocentric")}
-        estimates, told, after = _tell(self.agent, int(self.role), seen, memory, jnp.full(size, fresh))
-        self._estimates[worlds], self._told[worlds] = np.asarray(estimates)[: len(worlds)], np.asarray(told)[: len(worlds)]
+        said, after = _tell(self.agent, int(self.role), seen, memory, jnp.full(size, fresh))
+        self.take(worlds, *(np.asarray(part)[: len(worlds)] for part in said))
         for kept, new in zip(jax.tree.leaves(self.memory), jax.tree.leaves(after), strict=True):
             kept[worlds] = np.asarray(new)[: len(worlds)]
 
@@ -82,8 +100,9 @@ class Onlooker:
 @eqx.filter_jit
 def _tell(
     agent: Agent, role: int, senses: dict[str, Any], memory: Memory, reset: jax.Array
-) -> tuple[jax.Array, jax.Array, Memory]:
+) -> tuple[tuple[jax.Array, ...], Memory]:
     output, after = agent.unroll(jax.tree.map(lambda array: jnp.asarray(array)[None], senses), memory, reset[None])
     command, motor = output.command, agent.motor
     assert command is not None and isinstance(motor, Motor)
-    return command.estimates[0], motor.heard(role, command)[0], after
+    said = command.estimates, motor.heard(role, command), motor.shares(command.asked)[..., role], agent.config.action_scale * output.mean
+    return tuple(part[0] for part in said), after

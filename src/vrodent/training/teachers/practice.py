@@ -32,7 +32,7 @@ class PracticeConfig:
         top_speed: (least, most) m/s between which the speeds asked of a world are adapted.
         physics: "training" to learn fast in; "reference" to be fine-tuned in, for that is what a teacher is judged by.
         second_chances: share of the episodes that begin just before a gap, with orbs just after a first tap (see `moments`), or on slopes
-            where `righting` has left a rat.
+            where `righting` has left a rat; with an onlooker, on slopes as the task does, thrown, and the onlooker brings it to its feet.
         righting: a teacher's folder, or the name of a packaged one: slopes are also practised from where it has brought rats to their feet
             that were thrown into the bowl, see `risen`; so many as `second_chances` says. Empty for a standing start alone.
         patience: s, about how long a rat that no longer goes as it is told in a corridor or on slopes may stand there before the episode
@@ -40,7 +40,9 @@ class PracticeConfig:
         levels: difficulties in [0, 1] between which the worlds of every ground begin; None leaves it to the ground.
         blur: m, standard deviation of the errors in where orbs and edges are told to be, see `misjudgement`.
         onlooker: an agent's folder, or the name of a packaged one: in corridors and on slopes the rat is told by it, see `onlooker`, not by
-            an oracle. Empty for the oracle.
+            an oracle; of slopes, not to go by the easiest way, but onward from the centre as fast as it can. Empty for the oracle.
+        blindfold: the onlooker's eyes are bound, which makes slopes twice as fast, and lets it tell in hollows: it only feels, and tells to
+            go straight ahead, see `blindfolded`. Equip an agent's skill to climb with `--straight` then.
         shaping: weights of the reward.
     """
 
@@ -57,6 +59,7 @@ class PracticeConfig:
     levels: tuple[float, float] | None = None
     blur: float = 0.0
     onlooker: str = ""
+    blindfold: bool = False
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
 
     def __post_init__(self) -> None:
@@ -72,8 +75,12 @@ class PracticeConfig:
             raise ValueError(f"patience must not be negative, got {self.patience} s.")
         if not 0 <= self.blur <= 0.1:
             raise ValueError(f"blur must be a distance from 0 to 0.1 m, got {self.blur}.")
-        if self.onlooker and (self.second_chances or self.blur):
-            raise ValueError("with an onlooker second_chances and blur must be 0: it remembers no moments kept, and errs by itself.")
+        if self.onlooker and self.second_chances and (self.num_worlds[1] or self.righting):
+            raise ValueError("with an onlooker second_chances are thrown starts on slopes, without righting: it remembers no moments kept.")
+        if self.onlooker and self.blur:
+            raise ValueError("with an onlooker blur must be 0: it errs by itself.")
+        if self.blindfold and (not self.onlooker or self.num_worlds[1]):
+            raise ValueError("blindfold is for an onlooker on slopes and in hollows: name one, and no corridors, whose edges are seen.")
         if self.levels is not None and not 0 <= self.levels[0] <= self.levels[1] <= 1:
             raise ValueError(f"levels must be two difficulties in [0, 1], the lower first; got {self.levels}.")
 
@@ -89,6 +96,7 @@ class PracticeGround:
 
     ground: Ground
     leads_on = False  # its rats are always told to go on
+    hurried = False  # who is faster than told is not wrong
     role: Role | None = None  # of the skill that is practised, where a student can tell it all that an oracle does
     second_chance_steps: int  # of an episode that begins from a moment kept; a ground that keeps none has none
 
@@ -101,10 +109,11 @@ class PracticeGround:
         self.previous_action = np.zeros((worlds, env.action_size))
         self.tracking_sum = np.zeros(worlds)
         self.lately = np.ones(worlds)  # share of the instruction fulfilled of late; 1 at the start, to give time to set off
-        self.top_speed = np.full(worlds, 0.65)
+        self.top_speed = np.full(worlds, np.clip(0.65, *config.top_speed))
         self.difficulty = np.zeros(worlds)
         self.moments, self.second_chance = Moments(), np.zeros(worlds, bool)
         self.onlooker: Onlooker | None = None
+        self.practised = np.ones(worlds, bool)  # whether the rat has been brought to where practice begins
 
     # What a ground decides -----------------------------------------------------------------------------------------------------
 
@@ -144,7 +153,7 @@ class PracticeGround:
     def reset(self, ids: np.ndarray) -> None:
         """Start episodes, some where others got to."""
         again = self.rng.random(len(ids)) < (self.config.second_chances if len(self.moments) else 0.0)
-        self.second_chance[ids] = again
+        self.second_chance[ids], self.practised[ids] = again, True
         if not again.all():
             self._anew(ids[~again])
         if again.any():
@@ -157,9 +166,13 @@ class PracticeGround:
             self.onlooker.look(self.env.observe(), ids, fresh=True)
 
     def _anew(self, ids: np.ndarray) -> None:
-        self.env.reset_to(ids, [self._disturbed(self.arena(int(world))) for world in ids])
-        self.steps[ids] = self.rng.integers(0, self.limit // 2, len(ids))
+        self.env.reset_to(ids, [self.started(int(world)) for world in ids])
+        self.steps[ids] = np.where(self.practised[ids], self.rng.integers(0, self.limit // 2, len(ids)), 0)
         self.previous_action[ids] = 0.0
+
+    def started(self, world: int) -> Arena:
+        """Where a world's next episode begins, unless from a moment kept."""
+        return self._disturbed(self.arena(world))
 
     def _disturbed(self, arena: Arena) -> Arena:
         qpos = arena.qpos.copy()
@@ -175,18 +188,23 @@ class PracticeGround:
         return truth if self.onlooker is None else np.concatenate([self.onlooker.told(truth), truth], axis=1)
 
     def step(self, action: np.ndarray) -> GroundStep:
-        """Take one standing-centred action (world, 38) in [-1, 1] in every world. Ended worlds are not restarted: call `restart`."""
+        """Take one standing-centred action (world, 38) in [-1, 1] in every world; see `Onlooker.moved` if there is one. Worlds that end
+        are not restarted: call `restart`."""
         env, config = self.env, self.config
         told = _copied(self.guide_of().guide(env))
-        result = env.step(np.clip(env.standing_ctrl + config.action_scale * action, -1.0, 1.0))
+        deflection = config.action_scale * action
+        if self.onlooker is not None:
+            deflection = self.onlooker.moved(deflection)
+        result = env.step(np.clip(env.standing_ctrl + deflection, -1.0, 1.0))
         taps = getattr(result.info.events, "tap", np.zeros(env.num_worlds, int))
-        judged = shape(env, self.ground, told, action - self.previous_action, taps, config.shaping)
-        diverged = result.info.diverged
-        terminated = judged.fallen | diverged | self.lost() | self._stands(judged.tracking)
+        judged = shape(env, self.ground, told, action - self.previous_action, taps, config.shaping, self.hurried)
+        diverged, practised = result.info.diverged, self.practised.copy()
+        terminated = diverged | practised & (judged.fallen | self.lost() | self._stands(judged.tracking))
         self.steps += 1
         self.lived += 1
         self.tracking_sum += judged.tracking
         self.previous_action = action.copy()
+        self.practised |= self.ready()
         self.advance()
         if self.onlooker is not None:
             self.onlooker.look(result.observation, np.arange(env.num_worlds), fresh=False)
@@ -200,6 +218,7 @@ class PracticeGround:
             truncated=(self.steps >= self.limit) & ~(terminated | broken),
             tracking=np.where(broken, 0.0, judged.tracking),
             taps=taps,
+            practised=practised,
         )
 
     def _stands(self, tracking: np.ndarray) -> np.ndarray:
@@ -207,8 +226,12 @@ class PracticeGround:
         if not (self.leads_on and self.config.patience):
             return np.zeros(self.env.num_worlds, bool)
         kept = _STOPPED ** (CONTROL_STEP / self.config.patience)
-        self.lately = kept * self.lately + (1.0 - kept) * tracking
+        self.lately = np.where(self.practised, kept * self.lately + (1.0 - kept) * tracking, 1.0)
         return self.lately < _STOPPED
+
+    def ready(self) -> np.ndarray:
+        """(world,) bool: a rat that was not yet where practice begins now is."""
+        return np.ones(self.env.num_worlds, bool)
 
     def lost(self) -> np.ndarray:
         """(world,) bool: the episode ends for a reason of the ground's own."""
@@ -234,7 +257,8 @@ class PracticeGround:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroundStep:
-    """One step on one ground: privileged observation (world, ...) before any restart, shaped reward, ends, tracking in [0, 1], taps."""
+    """One step on one ground: privileged observation (world, ...) before any restart, shaped reward, ends, tracking in [0, 1], taps,
+    and whether it was practice."""
 
     observation: np.ndarray
     reward: np.ndarray
@@ -242,6 +266,7 @@ class GroundStep:
     truncated: np.ndarray
     tracking: np.ndarray
     taps: np.ndarray
+    practised: np.ndarray
 
 
 def _copied(guidance: Guidance) -> Guidance:

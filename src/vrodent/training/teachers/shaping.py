@@ -71,15 +71,14 @@ def _upright(at: Pose) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.clip((np.minimum(torso, pelvis) - 0.3) / 0.6, 0.0, 1.0), torso, pelvis
 
 
-def _tracking(at: Pose, guidance: Guidance, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share of the told speed, facing of the heading, and sideways speed, each (world,). Before gaps, who is faster than told is not wrong:
-    a leap is."""
+def _tracking(at: Pose, guidance: Guidance, hurried: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share of the told speed, facing of the heading, and sideways speed, each (world,). Hurried, who is faster than told is not wrong."""
     cos, sin = np.cos(guidance.heading), np.sin(guidance.heading)
     along = cos * at.velocity[:, 0] + sin * at.velocity[:, 1]
     aside = -sin * at.velocity[:, 0] + cos * at.velocity[:, 1]
     moving = guidance.speed > _STILL
     short = guidance.speed - along
-    off = (np.maximum(short, 0.0) if ground is Ground.GAPS else np.abs(short)) / np.maximum(guidance.speed, 0.1)
+    off = (np.maximum(short, 0.0) if hurried else np.abs(short)) / np.maximum(guidance.speed, 0.1)
     still = np.linalg.norm(at.velocity[:, :2], axis=1) / 0.3
     share = np.clip(1.0 - np.where(moving, off, still), 0.0, 1.0)
     facing = np.clip(np.cos(guidance.heading - at.yaw), 0.0, 1.0)
@@ -111,8 +110,9 @@ def _seen(cosine: np.ndarray) -> np.ndarray:
 
 
 def shape(
-    env: CpuSimulation, ground: Ground, guidance: Guidance, action_change: np.ndarray, taps: np.ndarray, config: ShapingConfig
-) -> Progress:
+    env: CpuSimulation, ground: Ground, guidance: Guidance, action_change: np.ndarray, taps: np.ndarray, config: ShapingConfig,
+    hurried: bool = False,
+) -> Progress:  # fmt: skip
     """Judge the step that has just been taken.
 
     Args:
@@ -122,13 +122,14 @@ def shape(
         action_change: (world, 38), action minus the one before.
         taps: (world,) int: 0 none, 1 a first touch, 2 a second touch in time, in this step.
         config: weights.
+        hurried: the told speed is the least that is asked, as it always is before gaps: a leap is faster.
 
     Returns:
         reward, tracking and falls. In the bowl the rat must learn to right itself, so lying down is no fall there.
     """
     at = pose(env.physics.fields, env.index)
     upright, torso, pelvis = _upright(at)
-    share, facing, aside = _tracking(at, guidance, ground)
+    share, facing, aside = _tracking(at, guidance, hurried or ground is Ground.GAPS)
     tracking = share * upright * facing
     cost = config.action_rate * (action_change**2).mean(axis=1) + config.sideways * np.abs(aside)
     if ground is Ground.TAP:

@@ -29,6 +29,8 @@ _DECIDED = 6.0  # asked for two skills as three to one, the rat does what the on
 _MOMENTS = 256
 _STREAM = 0x5354414B  # of the seed
 _DECAY = (1.0 - 0.001 / 0.04) ** 20  # of an activation in a control step of reference physics, whose filters last 0.04 s
+STRAIGHT = np.array([1.0, 0.0, 0.5], np.float32)
+"""What is told of a course that leads straight ahead: cosine and sine of its angle to where the rat faces, and m/s."""
 _SCAN_GAIN, _HEIGHT_GAIN = 8.0, 10.0  # per m, of the scan and of the body's height in a privileged observation
 
 
@@ -85,13 +87,14 @@ def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0, s
     return eqx.tree_at(lambda a: a.motor, fresh, eqx.tree_at(lambda m: m.skills, motor, skills))
 
 
-def equipped(agent: Agent, role: Role, teacher: Teacher) -> Agent:
+def equipped(agent: Agent, role: Role, teacher: Teacher, *, straight: bool = False) -> Agent:
     """An agent with one of its skills exchanged for a teacher's network. All else is as it was, what it tells that skill too.
 
     Args:
         agent: that commands skills.
         role: which.
         teacher: of the same width.
+        straight: that skill is not to hear where to go, but straight ahead, as `blindfolded` tells its teacher.
 
     Raises:
         ValueError: the agent commands no skills, or the teacher is of another size.
@@ -101,7 +104,11 @@ def equipped(agent: Agent, role: Role, teacher: Teacher) -> Agent:
     skill, width = agent.motor.skills[role], teacher.config.actor_width
     if skill.inlet.bias.size != width:
         raise ValueError(f"the skill to {role.name.lower()} is {skill.inlet.bias.size} units wide, and this teacher {width}.")
-    return eqx.tree_at(lambda a: a.motor.skills[role], agent, _taught(skill, teacher, role))
+    taught = _taught(skill, teacher, role)
+    if straight:
+        heard = taught.keep.at[_COURSE].set(0.0), taught.constant.at[_COURSE].set(STRAIGHT)
+        taught = eqx.tree_at(lambda s: (s.keep, s.constant), taught, heard)
+    return eqx.tree_at(lambda a: a.motor.skills[role], agent, taught)
 
 
 def skilled(config: AgentConfig, teachers: Mapping[Role, Teacher]) -> AgentConfig:

@@ -154,7 +154,8 @@ class Schooling:
         self.steps = 0
         self.seconds = 0.0
         # Pictures are dear: who practises by them is worth both halves of a small machine.
-        self.classroom = Classroom(make_grounds(config.practice, config.seed, num_threads=0 if config.practice.onlooker else 1))
+        looks = config.practice.onlooker and not config.practice.blindfold
+        self.classroom = Classroom(make_grounds(config.practice, config.seed, num_threads=0 if looks else 1))
         self._stopping = False
         self.origin: tuple[Stage, ...] = ()
         if resume:
@@ -278,8 +279,9 @@ class Schooling:
         if self.steps < self.config.moments_steps and not self.origin:
             self.moments.add(observation[:, -OBSERVATION_SIZE:])
         self.replay.add(
-            observation, action, _join(steps, "reward"), _join(steps, "terminated"), _join(steps, "truncated"), _join(steps, "observation")
-        )
+            observation, action, _join(steps, "reward"), _join(steps, "terminated"), _join(steps, "truncated"), _join(steps, "observation"),
+            _join(steps, "practised"),
+        )  # fmt: skip
 
 
 def _parts(observation: np.ndarray) -> np.ndarray:
@@ -297,11 +299,12 @@ class Tally:
         self._sums = np.zeros((len(self._names), 7))
 
     def add(self, steps: list[GroundStep]) -> None:
-        """Take in a step of every ground."""
+        """Take in a step of every ground, where it was practice."""
         for i, step in enumerate(steps):
-            ended = step.terminated | step.truncated
+            ended, here = step.terminated | step.truncated, step.practised
             first, second = (step.taps == 1).sum(), (step.taps == 2).sum()
-            self._sums[i] += len(step.reward), step.reward.sum(), step.tracking.sum(), step.terminated.sum(), ended.sum(), first, second
+            reward, tracking = step.reward[here].sum(), step.tracking[here].sum()
+            self._sums[i] += here.sum(), reward, tracking, step.terminated.sum(), ended.sum(), first, second
 
     def rows(self) -> list[tuple[str, float, float, float, float, float, float, float, float]]:
         """(ground, reward per step, tracking, share of episodes that fell, difficulty, top speed m/s, first taps and correct second taps

@@ -30,6 +30,7 @@ class _Step(NamedTuple):
     reward: np.ndarray
     terminated: np.ndarray
     truncated: np.ndarray
+    practised: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class TransitionReplay:
 
     def add(
         self, observation: np.ndarray, action: np.ndarray, reward: np.ndarray, terminated: np.ndarray, truncated: np.ndarray,
-        next_observation: np.ndarray,
+        next_observation: np.ndarray, practised: np.ndarray | None = None,
     ) -> None:
         """Take one step of every world; store the n-step transitions that it completes.
 
@@ -84,8 +85,10 @@ class TransitionReplay:
             terminated: (world,).
             truncated: (world,).
             next_observation: (world, observation), before any reset: the final one where an episode ended.
+            practised: (world,), whether the action moved the rat; nothing is kept of a step where it did not. None: everywhere.
         """
-        self._recent.append(_Step(observation, action, reward, terminated, truncated))
+        everywhere = np.ones(len(reward), bool)
+        self._recent.append(_Step(observation, action, reward, terminated, truncated, everywhere if practised is None else practised))
         if len(self._recent) < self.config.num_steps:
             return
         total, discount, valid = self._fold(len(reward))
@@ -103,7 +106,7 @@ class TransitionReplay:
 
     def _fold(self, num_worlds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Discounted reward sum, remaining discount, and whether the window is one piece: a window truncated before its last step is left
-        out, since the observation to bootstrap from is no longer at hand."""
+        out, since the observation to bootstrap from is no longer at hand, and so is one with a step that was not practised."""
         total = np.zeros(num_worlds, np.float32)
         discount = np.ones(num_worlds, np.float32)
         running = np.ones(num_worlds, bool)
@@ -112,6 +115,7 @@ class TransitionReplay:
         for i, step in enumerate(self._recent):
             total += np.where(running, discount * step.reward, 0.0)
             discount = np.where(running, discount * np.float32(self.gamma), discount)
+            valid &= ~running | step.practised
             if i < self.config.num_steps - 1:
                 valid &= ~(running & step.truncated & ~step.terminated)
             ended_terminated |= running & step.terminated
