@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from vrodent.simulation import CpuSimulation
+from vrodent.simulation.cpu import Observation
 from vrodent.task import CONTROL_STEP, Arena
 from vrodent.training.teachers.guidance import Ground, Guidance, Guide
 from vrodent.training.teachers.moments import Moments
@@ -154,21 +155,21 @@ class PracticeGround:
         """Start episodes, some where others got to."""
         again = self.rng.random(len(ids)) < (self.config.second_chances if len(self.moments) else 0.0)
         self.second_chance[ids], self.practised[ids] = again, True
-        if not again.all():
-            self._anew(ids[~again])
+        senses = None if again.all() else self._anew(ids[~again])
         if again.any():
             chosen = ids[again]
             self.previous_action[chosen] = self.moments.relive(self.env, chosen, self.rng, self.again)
             self.steps[chosen] = self.limit - self.second_chance_steps
         self.tracking_sum[ids], self.lived[ids], self.lately[ids] = 0.0, 0, 1.0
         self.begin(ids)
-        if self.onlooker is not None:
-            self.onlooker.look(self.env.observe(), ids, fresh=True)
+        if self.onlooker is not None and senses is not None:  # it keeps no moments, so that all begin anew
+            self.onlooker.look(senses, ids, fresh=True)
 
-    def _anew(self, ids: np.ndarray) -> None:
-        self.env.reset_to(ids, [self.started(int(world)) for world in ids])
+    def _anew(self, ids: np.ndarray) -> Observation:
+        senses = self.env.reset_to(ids, [self.started(int(world)) for world in ids])
         self.steps[ids] = np.where(self.practised[ids], self.rng.integers(0, self.limit // 2, len(ids)), 0)
         self.previous_action[ids] = 0.0
+        return senses
 
     def started(self, world: int) -> Arena:
         """Where a world's next episode begins, unless from a moment kept."""
