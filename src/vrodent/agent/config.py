@@ -12,8 +12,8 @@ IMAGE_SIZE = 64
 
 # No checkpoint had them before there were skills.
 _OF_SKILLS = (
-    "skill_widths", "skill_sharpness", "tapping_skill", "told_size", "told_cases", "told_direction", "told_target", "body_size",
-    "num_estimates",
+    "skill_widths", "skill_sharpness", "tapping_skill", "homing_skill", "told_size", "told_cases", "told_direction", "told_target",
+    "body_size", "num_estimates",
 )  # fmt: skip
 
 
@@ -47,6 +47,7 @@ class AgentConfig:
             three to one, a body does what neither would do.
         tapping_skill: number of the one that taps an orb, if what it is told beside the orb's place is to be reckoned from that, see
             `vrodent.agent.tapping`; -1 if all is foretold.
+        homing_skill: number of the one whose course, `told_direction`, is reckoned, see `vrodent.agent.compass`; -1 if all are foretold.
         told_size: numbers that a skill is told.
         told_cases: first, and one after the last, of those that say by a one among zeros which of several cases it is. Skills get them
             rounded, see `vrodent.agent.motor`; of none if both are alike.
@@ -77,6 +78,7 @@ class AgentConfig:
     skill_widths: tuple[int, ...] = ()
     skill_sharpness: float = 1.0
     tapping_skill: int = -1
+    homing_skill: int = -1
     told_size: int = 54
     told_cases: tuple[int, int] = (0, 0)
     told_direction: tuple[int, int] = (0, 0)
@@ -126,6 +128,10 @@ class AgentConfig:
         count = len(self.skill_widths)
         if not -1 <= self.tapping_skill < count:
             raise ValueError(f"AgentConfig.tapping_skill must be one of the {count} skills, or -1, not {self.tapping_skill!r}")
+        if not -1 <= self.homing_skill < count:
+            raise ValueError(f"AgentConfig.homing_skill must be one of the {count} skills, or -1, not {self.homing_skill!r}")
+        if self.homing_skill >= 0 and self.told_direction[1] - self.told_direction[0] != 2:
+            raise ValueError(f"AgentConfig.homing_skill needs a told_direction of two numbers, not {self.told_direction!r}")
         if self.tapping_skill >= 0 and not 0 <= self.told_target <= self.told_size - 8:
             raise ValueError(f"AgentConfig.told_target {self.told_target!r} must be followed by 7 of the {self.told_size} numbers told")
         if not self.skill_sharpness > 0.0:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vrodent.agent.compass import initial_compass
 from vrodent.agent.config import AgentConfig
 from vrodent.agent.tapping import initial_clock
 
@@ -28,12 +29,14 @@ class Memory(NamedTuple):
         felt: (world, 159), the proprioception of the step before and 1, for an agent that commands skills: it has no units, and follows
             from what was sensed. Empty for others.
         clock: (world, 2), see `vrodent.agent.tapping`, likewise without units. Empty for agents without one.
+        compass: (world, 5), see `vrodent.agent.compass`, likewise.
     """
 
     core: LSTMMemory
     policy: tuple[LSTMMemory, ...]
     felt: jax.Array | tuple[()] = ()
     clock: jax.Array | tuple[()] = ()
+    compass: jax.Array | tuple[()] = ()
 
     def layer(self, name: str) -> LSTMMemory:
         """The memory of the layer called `core`, `policy0`, ...
@@ -78,7 +81,9 @@ def initial_memory(config: AgentConfig, num_worlds: int) -> Memory:
 
     felt = jnp.asarray(np.zeros((num_worlds, config.proprioception_size + 1), np.float32)) if config.skill_widths else ()
     clock = initial_clock(num_worlds) if config.tapping_skill >= 0 else ()
-    return Memory(zeros(config.core_size), tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers)), felt, clock)
+    compass = initial_compass(num_worlds) if config.homing_skill >= 0 else ()
+    policy = tuple(zeros(config.policy_size) for _ in range(config.num_policy_layers))
+    return Memory(zeros(config.core_size), policy, felt, clock, compass)
 
 
 def forget(memory: Memory, reset: jax.Array) -> Memory:

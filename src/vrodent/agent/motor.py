@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vrodent.agent.compass import Compass
 from vrodent.agent.config import AgentConfig
 from vrodent.agent.layers import Linear, NormedLayer
 from vrodent.agent.tapping import TapClock
@@ -106,6 +107,7 @@ class Motor(eqx.Module):
             is shorter than any that a teacher met: told to turn left with a length of 0.8 and, by a quarter, to rear, a rat stood still.
         sharpness: see `AgentConfig.skill_sharpness`.
         clock: reckons what the skill that taps is told beside the orb's place; None where that is foretold.
+        compass: reckons the course of one skill; None where all courses are foretold.
     """
 
     skills: tuple[Skill, ...]
@@ -118,6 +120,7 @@ class Motor(eqx.Module):
     activation: jax.Array
     decay: jax.Array
     clock: TapClock | None
+    compass: Compass | None
     cases: tuple[int, int] = eqx.field(static=True)
     direction: tuple[int, int] = eqx.field(static=True)
     sharpness: float = eqx.field(static=True)
@@ -133,9 +136,16 @@ class Motor(eqx.Module):
         self.height, self.activation = jnp.zeros((), int), jnp.arange(config.action_size)
         self.decay = jnp.asarray(0.0)
         self.clock = TapClock(config.tapping_skill, config.told_target) if config.tapping_skill >= 0 else None
+        self.compass = Compass(config.homing_skill, config.told_direction[0]) if config.homing_skill >= 0 else None
 
     def __call__(
-        self, felt: jax.Array, before: jax.Array, given: jax.Array, stance: jax.Array, reckoned: jax.Array | tuple[()] = ()
+        self,
+        felt: jax.Array,
+        before: jax.Array,
+        given: jax.Array,
+        stance: jax.Array,
+        reckoned: jax.Array | tuple[()] = (),
+        course: jax.Array | tuple[()] = (),
     ) -> tuple[jax.Array, Command]:
         """What the skills do.
 
@@ -145,14 +155,13 @@ class Motor(eqx.Module):
             given: (..., skills + told), how strongly each skill is asked for (logits), and what all are told.
             stance: (38,), the control on which actions are centred.
             reckoned: (..., 5), of `tick` or `tick_along`, told in place of what is given; empty without a clock.
+            course: (..., 2), of `home` or `home_along`, told one skill in place of what is given; empty without a compass.
 
         Returns:
             control around the stance (..., 38), and what was commanded.
         """
         senses, known = self._scaled(felt), before[..., -1:]
-        senses_before = known * self._scaled(before[..., :-1])
-        x = jnp.concatenate([senses, senses_before, known], axis=-1)
-        estimates = self.estimates(self.hidden[1](self.hidden[0](x)))
+        estimates = self.estimated_of(felt, before)
         missing = jnp.zeros((*senses.shape[:-1], self._body_size - senses.shape[-1]))
         body = jnp.concatenate([senses, missing], axis=-1).at[..., self.estimated].set(estimates)
         rise = felt[..., self.activation] - self.decay * before[..., self.activation]
@@ -162,11 +171,20 @@ class Motor(eqx.Module):
         share, told = self.shares(command.asked), self._rounded(self._directed(command.told))
         if self.clock is not None and not isinstance(reckoned, tuple):
             told = told.at[..., self.clock.reckoned].set(reckoned)
-        acts = jnp.stack([skill(body, deflection, told, height) for skill in self.skills], axis=-1)
+        tells = [told] * len(self.skills)
+        if self.compass is not None and not isinstance(course, tuple):
+            tells[self.compass.skill] = told.at[..., self.compass.reckoned].set(course)
+        acts = jnp.stack([skill(body, deflection, heard, height) for skill, heard in zip(self.skills, tells, strict=True)], axis=-1)
         return jnp.sum(acts * share[..., None, :], axis=-1), command
 
+    def estimated_of(self, felt: jax.Array, before: jax.Array) -> jax.Array:
+        """Estimates of the body (..., estimates), of proprioception now (..., 158) and, with 1 behind it, a step ago (..., 159)."""
+        known = before[..., -1:]
+        x = jnp.concatenate([self._scaled(felt), known * self._scaled(before[..., :-1]), known], axis=-1)
+        return self.estimates(self.hidden[1](self.hidden[0](x)))
+
     def heard(self, skill: int, command: Command) -> jax.Array:
-        """What a skill hears of a command, (..., told), but for what a clock reckons."""
+        """What a skill hears of a command, (..., told), but for what a clock or a compass reckons."""
         height = command.estimates[..., jnp.argmax(self.estimated == self.height)]
         return self.skills[skill].heard(self._rounded(self._directed(command.told)), height)
 
@@ -198,6 +216,27 @@ class Motor(eqx.Module):
 
         return jax.lax.scan(tick, remembered, (*self._tapping(felt, given), reset))
 
+    def home(
+        self, felt: jax.Array, before: jax.Array, remembered: jax.Array | tuple[()]
+    ) -> tuple[jax.Array | tuple[()], jax.Array | tuple[()]]:
+        """A control step of the compass: its memory (..., 5), now and a step ago, and the course (..., 2); empty without a compass."""
+        if self.compass is None or isinstance(remembered, tuple):
+            return remembered, ()
+        return self.compass.tick(remembered, felt, self.estimated_of(felt, before))
+
+    def home_along(
+        self, felt: jax.Array, before: jax.Array, remembered: jax.Array | tuple[()], reset: jax.Array
+    ) -> tuple[jax.Array | tuple[()], jax.Array | tuple[()]]:
+        """`home` for (time, world, ...) arrays, its memory zeroed before a step where `reset` (time, world) is true."""
+        compass = self.compass
+        if compass is None or isinstance(remembered, tuple):
+            return remembered, ()
+
+        def home(memory: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+            return compass.tick(jnp.where(row[2][:, None], 0.0, memory), row[0], row[1])
+
+        return jax.lax.scan(home, remembered, (felt, self.estimated_of(felt, before), reset))
+
     def _tapping(self, felt: jax.Array, given: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(...,) m from a palm to where the orb is told to be; (...,) bool, whether the skill that taps has the rat."""
         assert self.clock is not None
@@ -224,7 +263,9 @@ class Motor(eqx.Module):
     def heeded(self) -> jax.Array:
         """(skills, told): 1 for what a skill heeds of what the policy tells it."""
         heeded = jnp.stack([skill.keep for skill in self.skills])
-        return heeded if self.clock is None else heeded.at[:, self.clock.reckoned].set(0.0)
+        if self.clock is not None:
+            heeded = heeded.at[:, self.clock.reckoned].set(0.0)
+        return heeded if self.compass is None else heeded.at[self.compass.skill, self.compass.reckoned].set(0.0)
 
     @property
     def _body_size(self) -> int:

@@ -156,8 +156,9 @@ class Agent(eqx.Module):
         mean = given
         if self.motor is not None and not isinstance(memory.felt, tuple):
             clock, reckoned = self.motor.tick(felt, given, memory.clock)
-            mean = self._moved(self.motor, felt, memory.felt, given, reckoned)[0]
-            memory = memory._replace(felt=_marked(felt), clock=clock)
+            compass, course = self.motor.home(felt, memory.felt, memory.compass)
+            mean = self._moved(self.motor, felt, memory.felt, given, reckoned, course)[0]
+            memory = memory._replace(felt=_marked(felt), clock=clock, compass=compass)
         action = mean if key is None else gaussian.sample(mean, log_std, key)
         return ActorOutput(action, gaussian.log_prob(action, mean, log_std), mean, log_std, value), memory
 
@@ -184,12 +185,15 @@ class Agent(eqx.Module):
             x = self._policy_input(h, entry)
         felt = observation["proprioception"]
         given, log_std = self._heads(h)
-        after = Memory(core, tuple(policy), memory.felt, memory.clock)
+        after = memory._replace(core=core, policy=tuple(policy))
         if self.motor is None or isinstance(memory.felt, tuple):
             return UnrollOutput(given, log_std, value, core_h), after
         clock, reckoned = self.motor.tick_along(felt, given, memory.clock, reset)
-        mean, command = self._moved(self.motor, felt, _shifted(felt, memory.felt, reset), given, reckoned)
-        return UnrollOutput(mean, log_std, value, core_h, command), after._replace(felt=_marked(felt[-1]), clock=clock)
+        before = _shifted(felt, memory.felt, reset)
+        compass, course = self.motor.home_along(felt, before, memory.compass, reset)
+        mean, command = self._moved(self.motor, felt, before, given, reckoned, course)
+        after = after._replace(felt=_marked(felt[-1]), clock=clock, compass=compass)
+        return UnrollOutput(mean, log_std, value, core_h, command), after
 
     def drives(self, observation: Observation, memory: Memory) -> tuple[jax.Array, ...]:
         """What its input and bias contribute to the gates of each LSTM in one control step, core first.
@@ -224,10 +228,16 @@ class Agent(eqx.Module):
         return self.mean_head(policy), _bounded_log_std(self.log_std_head(policy), self.config)
 
     def _moved(
-        self, motor: Motor, felt: jax.Array, before: jax.Array, given: jax.Array, reckoned: jax.Array | tuple[()]
+        self,
+        motor: Motor,
+        felt: jax.Array,
+        before: jax.Array,
+        given: jax.Array,
+        reckoned: jax.Array | tuple[()],
+        course: jax.Array | tuple[()],
     ) -> tuple[jax.Array, Command]:
         """The mean action that a command makes, and the command."""
-        deflection, command = motor(felt, before, given, self.stance, reckoned)
+        deflection, command = motor(felt, before, given, self.stance, reckoned, course)
         return deflection / self.config.action_scale, command
 
     def _update(self, index: int, layer: LSTM, x: jax.Array, memory: Memory, perturbation: Perturbation | None) -> Memory:

@@ -48,6 +48,7 @@ def find_animal(word: str, seed: int = 0) -> Animal:
     lineage["steps"] = sum(stage.steps for stage in checkpoint.lineage)
     lineage["skills"] = len(checkpoint.agent.config.skill_widths)
     lineage["tap_clock"] = checkpoint.agent.config.tapping_skill >= 0
+    lineage["compass"] = checkpoint.agent.config.homing_skill >= 0
     lineage["sha256_of_config"] = (checkpoint.path / "COMPLETE").read_text().strip()
     return Animal(name=name, agent=checkpoint.agent, lineage=json.dumps(lineage))
 

@@ -32,8 +32,8 @@ class Command:
     """A teacher's folder or a packaged one's name."""
     out: Path
     """Folder for the agent and the settings."""
-    straight: bool = False
-    """The skill is to hear that it leads straight ahead, whatever the agent tells: for a teacher from `--blindfold`."""
+    compass: bool = False
+    """The skill is to get its course from dead reckoning, not from the policy: for a teacher from `--blindfold`."""
     json: bool = False
     """Print where the agent is as one JSON object."""
 
@@ -43,7 +43,7 @@ class Command:
         with usage():
             checkpoint = load_checkpoint(find_checkpoint(self.agent))
             stored = load_teacher(find_teacher(self.teacher))
-            agent = equipped(checkpoint.agent, role, stored.teacher, straight=self.straight)
+            agent = equipped(checkpoint.agent, role, stored.teacher, compass=self.compass)
             out = writable_folder(self.out)
         save_resolved(out / "settings.json", "equip", self)
         lineage = (*checkpoint.lineage, self._stage(stored.lineage[-1]))

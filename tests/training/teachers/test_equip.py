@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import equinox as eqx
@@ -12,7 +13,10 @@ import pytest
 
 from vrodent.agent import Agent, AgentConfig
 from vrodent.cli import main
+from vrodent.simulation import make
 from vrodent.training.checkpoint import load_agent, load_checkpoint
+from vrodent.training.teachers.guidance import pose
+from vrodent.training.teachers.guides import onward
 from vrodent.training.teachers.network import Teacher, TeacherConfig
 from vrodent.training.teachers.privileged import OBSERVATION_SIZE
 from vrodent.training.teachers.skills import Role, equipped
@@ -37,16 +41,33 @@ def test_one_skill_becomes_the_teachers_and_all_else_stays(tmp_path, capsys):
     assert (tmp_path / "out" / "settings.json").is_file()
 
 
-def test_straight_its_skill_hears_no_course_but_straight_ahead(tmp_path, capsys):
-    words = ["equip", "four-tasks", "--skill", "climb", "--teacher", "slopes", "--straight", "--out", str(tmp_path), "--json"]
+def test_with_a_compass_one_skill_gets_its_course_by_dead_reckoning_and_all_else_stays(tmp_path, capsys):
+    words = ["equip", "four-tasks", "--skill", "climb", "--teacher", "slopes", "--compass", "--out", str(tmp_path), "--json"]
     assert main(words) == 0
-    agent = load_agent(json.loads(capsys.readouterr().out)["agent"])
-    usual = equipped(agent, Role.CLIMB, load_teacher(find_teacher(Path("slopes"))).teacher)
-    told = jax.numpy.asarray(np.random.default_rng(0).normal(size=(5, 54)), jax.numpy.float32)
-    heard, unheeded = (np.asarray(one.motor.skills[Role.CLIMB].heard(told, told[:, 0])) for one in (usual, agent))
-    np.testing.assert_array_equal(unheeded[:, :3], np.tile([1.0, 0.0, 0.5], (5, 1)))
-    np.testing.assert_array_equal(heard[:, :3], told[:, :3])
-    np.testing.assert_array_equal(unheeded[:, 3:], heard[:, 3:])
+    agent, old = load_agent(json.loads(capsys.readouterr().out)["agent"]), load_agent("four-tasks")
+    assert agent.config == replace(old.config, homing_skill=int(Role.CLIMB))
+    bare = eqx.tree_at(lambda a: (a.motor.skills[Role.CLIMB], a.motor.compass), agent, (old.motor.skills[Role.CLIMB], old.motor.compass))
+    for one, other in zip(jax.tree.leaves(bare), jax.tree.leaves(old), strict=True):
+        np.testing.assert_array_equal(one, other)
+    again = equipped(agent, Role.CLIMB, load_teacher(find_teacher("gaps")).teacher)
+    assert again.config == agent.config  # a compass stays
+
+
+def test_a_compass_reckons_the_way_that_the_simulation_has():
+    """Two rats in the bowl, driven by the agent for 1.6 s from where they were thrown, and its estimates of their motion. Errors are of
+    estimates and of turns between control steps; the way they have come is short, so that they tell nothing of the place."""
+    agent = equipped(load_agent("four-tasks"), Role.CLIMB, load_teacher(find_teacher("slopes")).teacher, compass=True)
+    env = make("bowl", 2, seed=3, camera=False)
+    senses, memory = env.reset(), agent.initial_memory(2)
+    act = eqx.filter_jit(lambda senses, memory: agent.act(senses, memory))
+    for _ in range(80):
+        senses["egocentric"] = np.zeros((2, 64, 64, 3), np.uint8)
+        courses = np.asarray(agent.motor.home(senses["proprioception"], memory.felt, memory.compass)[1])
+        output, memory = act(senses, memory)
+        at = pose(env.physics.fields, env.index)
+        angle = onward(at) - at.yaw
+        senses = env.step(np.asarray(agent.ctrl(output.mean), float)).observation
+    np.testing.assert_allclose(courses, np.stack([np.cos(angle), np.sin(angle)], axis=1), atol=0.1)
 
 
 def test_what_does_not_fit_is_refused(tmp_path, capsys):

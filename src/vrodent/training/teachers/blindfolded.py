@@ -1,8 +1,7 @@
 """An onlooker with its eyes bound, in the bowl, where a trained student's eyes tell its skill little and take most of the time.
 
-Over 25 trials of the bowl a trained agent told its skill to climb straight ahead, at 0.5 m/s: what it told was as far off the way onward as
-straight ahead is (medians 0.15 and 0.15 rad at 0.3 to 1 m from the centre, 0.53 and 0.58 at 2 to 3 m). A skill that climbs by what it
-feels needs no more than that, and no picture.
+A skill to climb is told its course, which an agent reckons that has a compass (`vrodent.agent.compass`) and others make out badly, and what
+of its body is not felt. Neither needs a picture.
 """
 
 from __future__ import annotations
@@ -17,15 +16,16 @@ from vrodent.simulation import CpuSimulation
 from vrodent.simulation.cpu import Observation
 from vrodent.training.teachers.onlooker import Onlooker
 from vrodent.training.teachers.privileged import TOLD
-from vrodent.training.teachers.skills import STRAIGHT, Role
+from vrodent.training.teachers.skills import Role
 from vrodent.training.teachers.task_teacher import lies
 
 _DECIDED = 10.0  # asked for, so that the other skills have nothing of the rat
+_SPEED = 0.5  # m/s, as students are taught to tell in the bowl
+_COURSE, _PACE = slice(0, 2), 2  # in what is told
 
 
 class Blindfolded(Onlooker):
-    """It feels its rats' bodies, asks to rise where one lies, and tells to go straight ahead everywhere else. `equipped` with
-    `straight=True` an agent's skill hears the same.
+    """It feels its rats' bodies, asks to rise where one lies, and tells the true course everywhere else.
 
     Args:
         agent: that commands skills.
@@ -51,11 +51,17 @@ class Blindfolded(Onlooker):
         self.take(worlds, *(np.asarray(part)[worlds] for part in said))
         self._before[worlds] = np.concatenate([felt[worlds], np.ones((len(worlds), 1), np.float32)], axis=1)
 
+    def told(self, truth: np.ndarray) -> np.ndarray:
+        """As that of one that sees, but for the course, which is true."""
+        heard = super().told(truth)
+        if self.role is Role.CLIMB:
+            heard[:, TOLD][:, _COURSE] = truth[:, TOLD][:, _COURSE]
+        return heard
+
 
 @eqx.filter_jit
 def _feel(agent: Agent, role: int, felt: jax.Array, before: jax.Array, asked: jax.Array) -> tuple[jax.Array, ...]:
-    told = jnp.zeros(TOLD.stop - TOLD.start).at[jnp.arange(len(STRAIGHT))].set(STRAIGHT)
-    given = jnp.concatenate([asked, jnp.broadcast_to(told, (len(asked), told.size))], axis=1)
+    given = jnp.concatenate([asked, jnp.zeros((len(asked), TOLD.stop - TOLD.start)).at[:, _PACE].set(_SPEED)], axis=1)
     assert agent.motor is not None
     deflection, command = agent.motor(felt, before, given, agent.stance)
     return command.estimates, agent.motor.heard(role, command), agent.motor.shares(asked)[:, role], deflection

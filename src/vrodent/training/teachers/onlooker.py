@@ -37,12 +37,14 @@ class Onlooker:
         rest: (world, 38), what its other skills do with theirs, control around the stance.
 
     Raises:
-        ValueError: the agent commands no skills.
+        ValueError: the agent commands no skills, or reckons by a compass what it would tell this one.
     """
 
     def __init__(self, agent: Agent, num_worlds: int, role: Role):
         if agent.motor is None:
             raise ValueError("this agent commands no skills, so that it has nothing to tell one: give one taught with --skills.")
+        if agent.config.homing_skill == role and type(self) is Onlooker:
+            raise ValueError(f"this agent reckons the course of its skill to {role.name.lower()}: bind its eyes, by --blindfold.")
         outlet = agent.motor.skills[role].outlet
         silent = outlet.weight * 0.0, outlet.bias * 0.0
         self.agent = eqx.tree_at(lambda a: (a.motor.skills[role].outlet.weight, a.motor.skills[role].outlet.bias), agent, silent)

@@ -36,6 +36,9 @@ TOUCHED_ONCE = -3
 """Where in it, from its end, it says 1 if an orb has been touched once and is to be touched again: before phase 2 and the timer."""
 
 
+SPIN_GAIN = 0.1
+"""Per rad/s, of the angular velocity in a privileged observation."""
+
 _GAINS = {
     "joints_vel": 0.05, "tendons_vel": 0.05, "end_effectors_pos": 10.0, "appendages_pos": 10.0, "sensors_gyro": 0.1, "body_height": 10.0,
     "sensors_accelerometer": 0.05,
@@ -117,7 +120,7 @@ def observe(env: CpuSimulation, guide: Guide, guidance: Guidance, action_scale: 
         [np.clip(toward, -0.5, 0.5) * 4.0, near[:, None], np.eye(3)[guidance.phase], timer], axis=1
     )
     parts = [
-        _scaled_senses(env, height), at.pelvis[:, 2], velocity, 0.1 * fields.qvel[:, 3:6],
+        _scaled_senses(env, height), at.pelvis[:, 2], velocity, SPIN_GAIN * fields.qvel[:, 3:6],
         previous_action(env, action_scale), command, scan, kind,
         tapping * target,
     ]  # fmt: skip

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vrodent.agent import Agent, AgentConfig
+from vrodent.agent.compass import Compass
 from vrodent.agent.motor import Motor, Skill
 from vrodent.agent.tapping import TapClock
 from vrodent.body import sense_slices
@@ -19,7 +20,7 @@ from vrodent.task import CONTROL_STEP
 from vrodent.training.teachers.guidance import Ground
 from vrodent.training.teachers.network import VARIANCE_FLOOR, Teacher
 from vrodent.training.teachers.palms import palm_chains
-from vrodent.training.teachers.privileged import BODY, OBSERVATION_SIZE, STANDING_HEIGHT, TOLD, not_felt, sense_gains
+from vrodent.training.teachers.privileged import BODY, OBSERVATION_SIZE, SPIN_GAIN, STANDING_HEIGHT, TOLD, not_felt, sense_gains
 from vrodent.training.teachers.strikes import DWELL, REFRACTORY, STRIKE, TOUCH
 
 _COURSE, _SCAN, _KIND = slice(0, 3), slice(3, 42), slice(42, 46)  # of what is told: heading and speed; the ground; the situation
@@ -29,8 +30,6 @@ _DECIDED = 6.0  # asked for two skills as three to one, the rat does what the on
 _MOMENTS = 256
 _STREAM = 0x5354414B  # of the seed
 _DECAY = (1.0 - 0.001 / 0.04) ** 20  # of an activation in a control step of reference physics, whose filters last 0.04 s
-STRAIGHT = np.array([1.0, 0.0, 0.5], np.float32)
-"""What is told of a course that leads straight ahead: cosine and sine of its angle to where the rat faces, and m/s."""
 _SCAN_GAIN, _HEIGHT_GAIN = 8.0, 10.0  # per m, of the scan and of the body's height in a privileged observation
 
 
@@ -87,14 +86,14 @@ def with_skills(agent: Agent, teachers: Mapping[Role, Teacher], seed: int = 0, s
     return eqx.tree_at(lambda a: a.motor, fresh, eqx.tree_at(lambda m: m.skills, motor, skills))
 
 
-def equipped(agent: Agent, role: Role, teacher: Teacher, *, straight: bool = False) -> Agent:
+def equipped(agent: Agent, role: Role, teacher: Teacher, *, compass: bool = False) -> Agent:
     """An agent with one of its skills exchanged for a teacher's network. All else is as it was, what it tells that skill too.
 
     Args:
         agent: that commands skills.
         role: which.
         teacher: of the same width.
-        straight: that skill is not to hear where to go, but straight ahead, as `blindfolded` tells its teacher.
+        compass: that skill is to hear the course that a compass reckons, see `vrodent.agent.compass`, as `blindfolded` tells its teacher.
 
     Raises:
         ValueError: the agent commands no skills, or the teacher is of another size.
@@ -104,11 +103,30 @@ def equipped(agent: Agent, role: Role, teacher: Teacher, *, straight: bool = Fal
     skill, width = agent.motor.skills[role], teacher.config.actor_width
     if skill.inlet.bias.size != width:
         raise ValueError(f"the skill to {role.name.lower()} is {skill.inlet.bias.size} units wide, and this teacher {width}.")
-    taught = _taught(skill, teacher, role)
-    if straight:
-        heard = taught.keep.at[_COURSE].set(0.0), taught.constant.at[_COURSE].set(STRAIGHT)
-        taught = eqx.tree_at(lambda s: (s.keep, s.constant), taught, heard)
-    return eqx.tree_at(lambda a: a.motor.skills[role], agent, taught)
+    if compass and agent.config.homing_skill != role:
+        agent = _with_compass(agent, role)
+    return eqx.tree_at(lambda a: a.motor.skills[role], agent, _taught(skill, teacher, role))
+
+
+def _with_compass(agent: Agent, role: Role) -> Agent:
+    """All as it was, but one skill gets its course from a compass."""
+    fresh = Agent(replace(agent.config, homing_skill=int(role)), stance=np.asarray(agent.stance))
+    names = [name for name in vars(agent) if name not in ("config", "motor")]
+    fresh = eqx.tree_at(lambda a: [getattr(a, name) for name in names], fresh, [getattr(agent, name) for name in names])
+    compass = _reckoning(Compass(int(role), _DIRECTION[0]))
+    motor = eqx.tree_at(lambda m: m.compass, agent.motor, compass, is_leaf=lambda leaf: leaf is None or isinstance(leaf, Compass))
+    return eqx.tree_at(lambda a: a.motor, fresh, motor)
+
+
+def _reckoning(compass: Compass) -> Compass:
+    """Which of the senses and estimates is which."""
+    after = sense_slices()["sensors_touch"].stop  # come the pelvis' up-vector, the velocity and the angular velocity, by threes
+    numbers = not_felt()
+    parts = (
+        np.arange(158)[sense_slices()["world_zaxis"]], np.flatnonzero(numbers >= after + 6),
+        np.flatnonzero((numbers >= after + 3) & (numbers < after + 5)), 1.0 / SPIN_GAIN, CONTROL_STEP,
+    )  # fmt: skip
+    return eqx.tree_at(lambda c: (c.up, c.spin, c.velocity, c.unit, c.step), compass, tuple(jnp.asarray(part) for part in parts))
 
 
 def skilled(config: AgentConfig, teachers: Mapping[Role, Teacher]) -> AgentConfig:
@@ -137,6 +155,8 @@ def stakes(agent: Agent, seed: int = 0) -> np.ndarray:
     found = np.stack([np.asarray(_stakes(motor, skill, rng)) for skill in motor.skills]) / agent.config.action_scale**2
     if motor.clock is not None:
         found[:, motor.clock.reckoned] = 0.0
+    if motor.compass is not None:
+        found[motor.compass.skill, motor.compass.reckoned] = 0.0
     return found
 
 
@@ -163,6 +183,8 @@ def _wired(motor: Motor, strike: float) -> Motor:
     """Which of the senses is which, and the clock set."""
     assert motor.clock is not None
     clock = _set(motor.clock, strike)
+    if motor.compass is not None:
+        motor = eqx.tree_at(lambda m: m.compass, motor, _reckoning(motor.compass))
     where, every = sense_slices(), np.arange(BODY.stop)
     bounded = np.zeros(len(sense_gains()))
     bounded[where["sensors_accelerometer"]] = 1.0
