@@ -129,6 +129,9 @@ def test_in_hollows_rats_are_dropped_out_to_beyond_the_ridge_and_rise_by_the_ski
     assert abs(away.mean() - 1.0) < 3 * 0.88 / 40**0.5  # three standard errors: a uniform share of 4 m times a uniform difficulty
     below = terrain_heights(ground.env, fields.qpos[:, None, :2])[:, 0]
     assert (fields.qpos[:, 2] > below).all()
+    nose = pose(fields, ground.env.index).rotation[:, 2, 0]
+    # Half of those thrown far have it up by 50 to 140 degrees, sine above 0.64; of directions that are uniform on a sphere 18 % have.
+    assert 0.4 < (nose[1:] > 0.64).mean() < 0.8  # 59 % expected, two and a half standard deviations of 39 draws
     told = ground.observe()[:, : TOLD.stop]
     rise = agent.motor.skills[Role.RISE]
     np.testing.assert_array_equal(told[:, TOLD][:, :3], np.tile(np.asarray(rise.constant[:3]), (40, 1)))

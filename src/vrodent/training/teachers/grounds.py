@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from vrodent.simulation import CpuSimulation, make
 from vrodent.task import Arena
@@ -29,6 +30,7 @@ from vrodent.training.teachers.slopes import Slopes, highest
 from vrodent.training.teachers.store import find_teacher, load_teacher
 
 _FARTHEST = 4.0  # m from the centre, where a rat may be dropped; the ridge is at 3
+_BACKWARD = (np.deg2rad(50), np.deg2rad(140))  # from level, how far the nose is up where a rat falls over backward
 _RISEN = 64  # moments on their feet that slopes are also practised from
 _WALKED_UP = 0.35  # m, how far the orbs of one who reaches high are at least: it must come to a tap from a walk
 _RUN_UP = (0.1, 0.25)  # m from the torso to the edge ahead, where a moment before a gap is kept
@@ -157,7 +159,8 @@ class Corridor(PracticeGround):
 class Hollow(PracticeGround):
     """The bowl's own start: dropped at its centre in any orientation, to come to its feet and stand. Lying down ends nothing here.
 
-    With a world's difficulty in [0, 1] it is dropped farther out, up to beyond the ridge, where rats fall that climb.
+    With a world's difficulty in [0, 1] it is dropped farther out, up to beyond the ridge, where rats fall that climb; half of the time as
+    they do, over backward: rats that had fallen lay with the nose up, as one dropped in any orientation hardly ever does.
     """
 
     ground, role = Ground.BOWL, Role.RISE
@@ -169,15 +172,23 @@ class Hollow(PracticeGround):
 
     def arena(self, world: int) -> Arena:
         """As the task draws it, but for the place."""
-        arena = self.env.task.draw(self.rng, self.env.model)
+        task = self.env.task
+        assert isinstance(task, Bowl)
+        arena = task.draw(self.rng, self.env.model)
         if self.difficulty[world] == 0.0:
             return arena
+        backward = self.rng.random() < 0.5
         angle = self.rng.uniform(-np.pi, np.pi)
         place = _FARTHEST * self.difficulty[world] * self.rng.random() * np.array([np.cos(angle), np.sin(angle)])
-        qpos = arena.qpos.copy()
+        qpos = task.resting_qpos(self._over_backward(), self.env.model) if backward else arena.qpos.copy()
         qpos[:2] += place
         qpos[2] += highest(self.env, np.asarray(arena.hfield), place, self.rng)
         return replace(arena, qpos=qpos)
+
+    def _over_backward(self) -> np.ndarray:
+        """(4,) a quaternion: nose up, or beyond."""
+        yaw, pitch = self.rng.uniform(-np.pi, np.pi), self.rng.uniform(*_BACKWARD)
+        return Rotation.from_euler("ZYX", [yaw, -pitch, self.rng.normal(0.0, 0.4)]).as_quat()[[3, 0, 1, 2]]
 
     def guide_of(self) -> Guide:
         """Stand, facing anywhere."""

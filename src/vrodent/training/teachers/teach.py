@@ -153,9 +153,9 @@ class Schooling:
         self.replay = TransitionReplay(config.replay, size, self.network.action_size, config.sac.gamma)
         self.steps = 0
         self.seconds = 0.0
-        # Pictures are dear: who practises by them is worth both halves of a small machine.
-        looks = config.practice.onlooker and not config.practice.blindfold
-        self.classroom = Classroom(make_grounds(config.practice, config.seed, num_threads=0 if looks else 1))
+        # Pictures are dear, and so are rats that fall about on bumps: who practises by an onlooker is worth both halves of a small machine.
+        threads = 0 if config.practice.onlooker else 1
+        self.classroom = Classroom(make_grounds(config.practice, config.seed, num_threads=threads))
         self._stopping = False
         self.origin: tuple[Stage, ...] = ()
         if resume:
