@@ -73,6 +73,7 @@ def test_a_table_that_stacks_names_its_columns_in_every_row_and_links_where_ther
         ('{"agent_lineage": {"steps": 1200000}}', True, "trained for 1 200 000 training steps"),
         ('{"agent_lineage": {"steps": 12, "skills": 5}}', True, "Its limbs are moved by 5 skills"),
         ('{"agent_lineage": {"steps": 12, "skills": 5, "tap_clock": true}}', True, "kept by a clock beside the network"),
+        ('{"agent_lineage": {"steps": 12, "skills": 5, "compass": true}}', True, "reckoned by a compass beside the network"),
         ('{"agent_lineage": {}}', None, "does not say how long"),
         ("not json", None, "does not say how long"),
         ("[1]", None, "does not say how long"),
@@ -84,6 +85,7 @@ def test_the_agents_origin_is_told_as_recorded(lineage: str, trained: bool | Non
     assert says in origin.sentence.replace("\u202f", " ")
     assert ("skills" in origin.sentence) == ("skills" in lineage)
     assert ("clock" in origin.sentence) == ("clock" in lineage)
+    assert ("compass" in origin.sentence) == ("compass" in lineage)
 
 
 def test_clips_are_short_of_one_rate_and_in_step(tmp_path: Path) -> None:

@@ -182,9 +182,10 @@ class Schooling:
     def lineage(self) -> tuple[Stage, ...]:
         """What made it."""
         practice = self.config.practice
-        observed = f"told by {practice.onlooker}, critics by privileged observation" if practice.onlooker else "privileged observation"
+        bound = " with its eyes bound" if practice.blindfold else ""
+        told = f"told by {practice.onlooker}{bound}, critics by " if practice.onlooker else ""
         stage = Stage(
-            method=f"soft actor-critic on practice grounds, {practice.physics} physics, {observed}",
+            method=f"soft actor-critic on practice grounds, {practice.physics} physics, {told}privileged observation",
             trained_from=self.origin[-1].method if self.origin else f"initial weights, seed {self.config.seed}",
             tasks=tuple(type(ground).__name__ for ground in self.classroom.grounds),
             steps=self.steps,
