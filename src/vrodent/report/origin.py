@@ -52,6 +52,15 @@ class Origin:
         )
 
 
+_BESIDE = {
+    "tap_clock": " And the time between two taps is kept by a clock beside the network, which starts when a palm comes to where the network "
+    "believes the orb to be: what units tell of that time they need not have brought about.",
+    "compass": " And in the bowl the course is reckoned by a compass beside the network, from turns and speed: what units tell of which way "
+    "the rat faces, or of how far it has come there, they need not have brought about.",
+}
+"""What else is to be known of an agent with parts that reckon for it, by what its lineage says."""
+
+
 def _judge(lineage: dict[str, Any]) -> tuple[bool | None, str]:
     key = next((key for key in _STEPS if isinstance(lineage.get(key), (int, float))), None)
     if key is None:
@@ -78,24 +87,4 @@ def _limbs(lineage: dict[str, Any]) -> str:
         f" Its limbs are moved by {skills} skills, small networks copied from teachers, whose units are not among those recorded: the last "
         "policy layer says which of them acts and what it is told. So the finding of the paper that policy layers reflect fast movement is "
         "not put to a fair test here: how a limb moves in detail is in the skills."
-    ) + _clock(lineage) + _compass(lineage)
-
-
-def _compass(lineage: dict[str, Any]) -> str:
-    """What else is to be known of an agent that does not find its way out of the bowl by itself."""
-    if lineage.get("compass") is not True:
-        return ""
-    return (
-        " And in the bowl the course is reckoned by a compass beside the network, from turns and speed: what units tell of which way "
-        "the rat faces, or of how far it has come there, they need not have brought about."
-    )
-
-
-def _clock(lineage: dict[str, Any]) -> str:
-    """What else is to be known of an agent that does not time its taps itself."""
-    if lineage.get("tap_clock") is not True:
-        return ""
-    return (
-        " And the time between two taps is kept by a clock beside the network, which starts when a palm comes to where the network "
-        "believes the orb to be: what units tell of that time they need not have brought about."
-    )
+    ) + "".join(says for key, says in _BESIDE.items() if lineage.get(key) is True)
