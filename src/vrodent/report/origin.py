@@ -53,10 +53,10 @@ class Origin:
 
 
 _BESIDE = {
-    "tap_clock": " And the time between two taps is kept by a clock beside the network, which starts when a palm comes to where the network "
-    "believes the orb to be: what units tell of that time they need not have brought about.",
-    "compass": " And in the bowl the course is reckoned by a compass beside the network, from turns and speed: what units tell of which way "
-    "the rat faces, or of how far it has come there, they need not have brought about.",
+    "tap_clock": " And the time between two taps is kept by a clock beside the network, which starts when a palm comes to where the "
+    "network believes the orb to be: what units tell of that time they need not have brought about.",
+    "compass": " And in the bowl the course is reckoned by a compass beside the network, from turns and speed: what units tell of which "
+    "way the rat faces, or of how far it has come there, they need not have brought about.",
 }
 """What else is to be known of an agent with parts that reckon for it, by what its lineage says."""
 
