@@ -42,7 +42,7 @@ class PracticeConfig:
         blur: m, standard deviation of the errors in where orbs and edges are told to be, see `misjudgement`.
         onlooker: an agent's folder, or the name of a packaged one: in corridors and on slopes the rat is told by it, see `onlooker`, not by
             an oracle; of slopes, not to go by the easiest way, but onward from the centre as fast as it can. Empty for the oracle.
-        blindfold: the onlooker's eyes are bound, which makes slopes twice as fast, and lets it tell in hollows: it only feels, and tells
+        blindfold: the onlooker's eyes are bound: no picture is drawn, and it can tell in hollows as well. It only feels, and tells
             the true course, as a compass would, see `blindfolded`. Equip an agent's skill to climb with `--compass` then.
         shaping: weights of the reward.
     """
