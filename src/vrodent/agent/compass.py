@@ -4,8 +4,8 @@
 
 A gerbil in the dark keeps account of its turns and steps and walks straight home (Mittelstaedt and Mittelstaedt 1980,
 doi:10.1007/BF00450672); cells of a rat's brain say which way it faces (Taube et al. 1990, doi:10.1523/JNEUROSCI.10-02-00436.1990). An agent
-taught to tell its skill which way leads out of the bowl told it to go straight ahead: right where it had not yet turned, and 0.5 rad off, in
-the median, two metres out. There it turned at bumps and falls, and 23 % of the time that it moved was inward.
+taught to tell its skill which way leads out of the bowl told it to go straight ahead: right where it had not yet turned, and 0.5 rad off,
+in the median, two metres out. There it turned at bumps and falls, and 23 % of the time that it moved was inward.
 """
 
 from __future__ import annotations
